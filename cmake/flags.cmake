@@ -1,0 +1,64 @@
+# Compiler flags. `veer_build_flags` holds what every translation unit of a flavour needs, third
+# party included (sanitizers, visibility); `veer_warnings` what our own code is held to.
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_C_FLAGS_RELEASE "-O3 -DNDEBUG")
+
+find_package(Threads)
+
+add_library(veer_build_flags INTERFACE)
+if(VEER_SANITIZE OR VEER_FUZZ)
+  target_compile_options(veer_build_flags INTERFACE -fno-omit-frame-pointer -g)
+endif()
+if(VEER_SANITIZE)
+  target_link_options(veer_build_flags INTERFACE -fsanitize=${VEER_SANITIZE})
+endif()
+if(VEER_COVERAGE)
+  target_link_options(veer_build_flags INTERFACE --coverage)
+endif()
+
+# Third-party code is watched for memory errors and races, not for undefined behaviour: CRoaring
+# and zstd load unaligned words on purpose where the processor allows it.
+add_library(veer_third_party_flags INTERFACE)
+target_link_libraries(veer_third_party_flags INTERFACE veer_build_flags)
+target_compile_options(veer_third_party_flags INTERFACE -w)
+if(VEER_SANITIZE)
+  string(REGEX REPLACE ",?undefined" "" veer_third_party_sanitize "${VEER_SANITIZE}")
+  string(REGEX REPLACE "^," "" veer_third_party_sanitize "${veer_third_party_sanitize}")
+  if(veer_third_party_sanitize)
+    target_compile_options(veer_third_party_flags INTERFACE -fsanitize=${veer_third_party_sanitize})
+  endif()
+endif()
+if(VEER_FUZZ)
+  target_compile_options(veer_third_party_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+add_library(veer_warnings INTERFACE)
+target_link_libraries(veer_warnings INTERFACE veer_build_flags)
+target_compile_options(veer_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wvla
+  -ffp-contract=off -fno-math-errno
+)
+if(VEER_SANITIZE)
+  target_compile_options(veer_warnings INTERFACE
+    -fsanitize=${VEER_SANITIZE} -fno-sanitize-recover=all
+  )
+endif()
+if(VEER_FUZZ)
+  target_compile_options(veer_warnings INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(VEER_COVERAGE)
+  target_compile_options(veer_warnings INTERFACE --coverage)
+endif()
+if(VEER_WERROR)
+  target_compile_options(veer_warnings INTERFACE -Werror)
+endif()
+
+# Frames stay under 4 KB in what is shipped; instrumented and unoptimised code has larger ones.
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT VEER_SANITIZE AND NOT VEER_FUZZ AND NOT VEER_COVERAGE)
+  target_compile_options(veer_warnings INTERFACE -Wframe-larger-than=4096)
+endif()

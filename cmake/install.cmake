@@ -1,0 +1,34 @@
+# Install rules: libraries, veer.h, the command, veer.pc and the files of find_package(veer).
+
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(veer_cmake_folder "${CMAKE_INSTALL_LIBDIR}/cmake/veer")
+
+install(TARGETS veer_static veer_shared EXPORT veer-targets
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+)
+install(FILES src/veer.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(NOT veer_cli_is_empty)
+  install(TARGETS veer_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+# Without VEER_SYSTEM_DEPS the third-party code is inside; with it, pkg-config names the libraries.
+set(VEER_PC_REQUIRES "")
+if(VEER_SYSTEM_DEPS)
+  set(VEER_PC_REQUIRES "libzstd, roaring, yyjson")
+endif()
+configure_file(cmake/veer.pc.in veer.pc @ONLY)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/veer.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+configure_package_config_file(cmake/veer-config.cmake.in veer-config.cmake
+  INSTALL_DESTINATION ${veer_cmake_folder}
+)
+write_basic_package_version_file(veer-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES
+  "${CMAKE_CURRENT_BINARY_DIR}/veer-config.cmake"
+  "${CMAKE_CURRENT_BINARY_DIR}/veer-config-version.cmake"
+  DESTINATION ${veer_cmake_folder}
+)
+install(EXPORT veer-targets NAMESPACE veer:: DESTINATION ${veer_cmake_folder})
