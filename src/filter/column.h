@@ -1,0 +1,76 @@
+/* Columns: the values of one filterable field over the rows of one segment, and how a filter asks them.
+ *
+ * Two forms behind one type:
+ *   growing   of an active segment: append-only typed arrays in chunks whose addresses never
+ *             change. One writer appends while readers evaluate rows that were published to them
+ *             before (the engine publishes a row count with release order); dictionary look-ups
+ *             take the column's own mutex-free or short-held lock, documented in column_growing.c.
+ *   sealed    of a sealed segment, over bytes that a growing or merged column wrote: keyword: a
+ *             dictionary sorted by bytes with a Roaring bitmap per value; number and time: values sorted with their
+ *             rows; bool: two bitmaps; every type: the bitmap of rows that have a value. Opening
+ *             checks every byte that evaluation relies on: damage is VEER_E_CORRUPT.
+ *
+ * A row without the field, or with null, has no value. A keyword row may have several values (an
+ * array of strings, duplicates dropped), each 0-1024 bytes of UTF-8. Numbers are f64 (no NaN), times int64
+ * milliseconds (base/timestamp.h).
+ */
+#ifndef VEER_FILTER_COLUMN_H
+#define VEER_FILTER_COLUMN_H
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "veer.h"
+
+typedef enum column_type {
+    COLUMN_NONE = 0, /* a field that cannot be filtered by: vector, text */
+    COLUMN_KEYWORD = 1,
+    COLUMN_NUMBER = 2,
+    COLUMN_BOOL = 3,
+    COLUMN_TIME = 4,
+} column_type;
+
+#define COLUMN_KEYWORD_BYTES_MAX 1024u
+#define COLUMN_KEYWORD_VALUES_MAX 1024u /* a row */
+
+typedef struct column_value {
+    union {
+        double number;
+        int64_t time;
+        bool boolean;
+        struct {
+            const char *text;
+            uint32_t bytes;
+        } keyword;
+    } as;
+} column_value;
+
+typedef struct column column;
+
+veer_status column_new(const veer_allocator *allocator, column_type type, column **out);
+/* After this, appending `rows` rows with in all `values` values and `text_bytes` of keywords cannot fail. */
+veer_status column_reserve(column *growing, size_t rows, size_t values, size_t text_bytes);
+/* The next row's values: 0 or 1, or any number for a keyword. Room must be reserved. */
+void column_append(column *growing, const column_value *values, size_t count);
+size_t column_rows(const column *column);
+
+/* A sealed column over `bytes`, which must outlive it. */
+veer_status column_open(const veer_allocator *allocator, column_type type, const void *bytes,
+                        size_t size, size_t rows, column **out, veer_error *error);
+void column_free(column *column);
+size_t column_memory(const column *column); /* bytes beyond those of column_open */
+
+/* Writes a sealed column made of parts one after the other: row r of part p becomes row
+ * maps[p][r], or is dropped where that is UINT32_MAX (maps[p] NULL: rows follow in order).
+ * Only the first rows[p] rows of a part are read. `total` rows come out. Parts may be growing, sealed or NULL (all
+ * rows without a value). The same values give the same bytes, whatever they came from. */
+veer_status column_write(column_type type, const column *const *parts,
+                         const uint32_t *const *maps, const size_t *rows, size_t parts_count,
+                         size_t total, const veer_allocator *allocator, byte_writer *out,
+                         veer_error *error);
+
+/* Every (row, value) of the first `rows` rows in ascending row order: for tests, check and export. */
+typedef void (*column_each)(void *context, uint32_t row, const column_value *value);
+veer_status column_visit(const column *column, size_t rows, const veer_allocator *allocator,
+                         column_each each, void *context);
+
+#endif
