@@ -117,7 +117,7 @@ veer_third_party(roaring
     ${croaring}/src/roaring_array.c
     ${croaring}/src/roaring_priority_queue.c
   DEFINITIONS _GNU_SOURCE
-  # Sends every allocation of CRoaring to src/filter/bitmap_memory.c.
+  # Sends every allocation of CRoaring to src/filter/bitmap_memory.c, and its messages nowhere.
   OPTIONS -include "${CMAKE_CURRENT_SOURCE_DIR}/cmake/roaring_memory.h" ${veer_small_options}
 )
 
@@ -125,6 +125,6 @@ set(yyjson "${VEER_DEPS_DIR}/yyjson/src")
 veer_third_party(yyjson
   FOLDER ${yyjson}
   SOURCES ${yyjson}/yyjson.c
-  DEFINITIONS yyjson_api= YYJSON_DISABLE_INCR_READER=1
+  DEFINITIONS yyjson_api= YYJSON_DISABLE_NON_STANDARD=1
   OPTIONS ${veer_small_options}
 )

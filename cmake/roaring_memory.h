@@ -1,5 +1,6 @@
 /* Force-included into CRoaring's sources (cmake/dependencies.cmake), and only there: every
- * allocation goes to src/filter/bitmap_memory.c, since CRoaring 0.2.66 has no allocator hook.
+ * allocation goes to src/filter/bitmap_memory.c, since CRoaring 0.2.66 has no allocator hook, and
+ * its messages on a failed allocation go nowhere, since a library does not print.
  *
  * The headers below come first because they declare these names, or (mm_malloc.h, by way of
  * x86intrin.h) call them. The macros take arguments, so that a member or a type of the same name
@@ -8,6 +9,7 @@
 #ifndef VEER_ROARING_MEMORY_H
 #define VEER_ROARING_MEMORY_H
 
+#include <stdio.h>
 #include <stdlib.h>
 #ifdef __linux__
 #include <malloc.h>
@@ -27,5 +29,8 @@ int veer_roaring_posix_memalign(void **block, size_t alignment, size_t size);
 #define realloc(block, size) veer_roaring_realloc(block, size)
 #define free(block) veer_roaring_free(block)
 #define posix_memalign(block, alignment, size) veer_roaring_posix_memalign(block, alignment, size)
+
+#define printf(...) ((void)0)
+#define fprintf(...) ((void)0)
 
 #endif

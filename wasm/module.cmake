@@ -5,8 +5,6 @@ if(NOT VEER_WASM)
   message(FATAL_ERROR "wasm/ is built with the wasm preset.")
 endif()
 
-add_executable(veer_wasm EXCLUDE_FROM_ALL)
-
 # Reads a list file of the wasm folder: one symbol a line, '#' starts a comment.
 function(veer_read_symbols file result)
   set(symbols "")
@@ -24,12 +22,11 @@ function(veer_read_symbols file result)
   set(${result} "${symbols}" PARENT_SCOPE)
 endfunction()
 
-# Links the module from the sources that the list has given to veer_wasm; nothing while it is empty.
+# veer_wasm_module(SOURCES ...): the module from the core and these; nothing while the list is empty.
 function(veer_wasm_module)
-  get_target_property(sources veer_wasm SOURCES)
-  if(NOT sources)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "SOURCES")
+  if(NOT arg_SOURCES)
     message(STATUS "wasm/CMakeLists.txt lists no source yet: no module is built")
-    target_sources(veer_wasm PRIVATE empty.c)
     return()
   endif()
 
@@ -39,8 +36,10 @@ function(veer_wasm_module)
   set(response "${CMAKE_CURRENT_BINARY_DIR}/exports.rsp")
   file(CONFIGURE OUTPUT "${response}" CONTENT "${exports}\n")
 
+  add_executable(veer_wasm
+    ${arg_SOURCES} $<TARGET_OBJECTS:veer_core> ${veer_third_party_objects}
+  )
   target_include_directories(veer_wasm PRIVATE ${PROJECT_SOURCE_DIR}/src)
-  target_sources(veer_wasm PRIVATE ${veer_third_party_objects} $<TARGET_OBJECTS:veer_core>)
   target_link_libraries(veer_wasm PRIVATE veer_warnings)
   target_link_options(veer_wasm PRIVATE
     -O3 -msimd128 --no-entry -sSTANDALONE_WASM -sWASM_BIGINT
@@ -50,7 +49,6 @@ function(veer_wasm_module)
   set_target_properties(veer_wasm PROPERTIES
     OUTPUT_NAME veer
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}
-    EXCLUDE_FROM_ALL OFF
     LINK_DEPENDS "${response}"
   )
 endfunction()
