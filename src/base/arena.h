@@ -17,18 +17,18 @@ typedef struct arena_mark {
     size_t used;
 } arena_mark;
 
-void arena_init(arena *arena, const veer_allocator *allocator);
-void arena_fini(arena *arena);
+void arena_init(arena *a, const veer_allocator *allocator);
+void arena_fini(arena *a);
 /* Uninitialised, aligned to 16 (arena_new) or 64 (arena_array; checked product). NULL: none. */
-void *arena_new(arena *arena, size_t bytes);
-void *arena_array(arena *arena, size_t count, size_t bytes_each);
+void *arena_new(arena *a, size_t bytes);
+void *arena_array(arena *a, size_t count, size_t bytes_each);
 /* A copy with a 0 behind it. */
-char *arena_text(arena *arena, const char *text, size_t bytes);
+char *arena_text(arena *a, const char *text, size_t bytes);
 /* Forgets what came after the mark (memory of later chunks is freed); arena_reset forgets all but keeps
  * the largest chunk for reuse. */
-arena_mark arena_save(const arena *arena);
-void arena_restore(arena *arena, arena_mark mark);
-void arena_reset(arena *arena);
-size_t arena_bytes(const arena *arena);
+arena_mark arena_save(const arena *a);
+void arena_restore(arena *a, arena_mark mark);
+void arena_reset(arena *a);
+size_t arena_bytes(const arena *a);
 
 #endif

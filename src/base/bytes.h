@@ -102,6 +102,10 @@ void byte_writer_f64(byte_writer *writer, double value);
 void byte_writer_text(byte_writer *writer, const void *text, size_t bytes);
 /* Zeros up to a multiple of `alignment`. */
 void byte_writer_align(byte_writer *writer, size_t alignment);
+/* A copy of what was written, as a buffer for the library's caller (memory_buffer). VEER_E_NOMEM
+ * also where the writer failed. The writer stays as it is. */
+veer_status byte_writer_to_buffer(const byte_writer *writer, const veer_allocator *allocator,
+                                  veer_buffer *buffer);
 
 /* Reads from bytes that are not trusted. After the first read past the end it stays failed and
  * gives zeros and NULLs: read all, then look at `failed` once, before anything is used. */

@@ -7,5 +7,7 @@
 #include <stdint.h>
 
 uint32_t crc32c(uint32_t crc, const void *data, size_t bytes);
+/* The same without any special instruction: what tests compare with. */
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t bytes);
 
 #endif

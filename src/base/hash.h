@@ -18,8 +18,7 @@ typedef struct hash_table {
     uint64_t *hashes;
     uint32_t *values;
     size_t capacity; /* a power of two, or 0 */
-    size_t used;     /* entries, removed ones included */
-    size_t live;
+    size_t live;     /* entries */
 } hash_table;
 
 typedef bool (*hash_same)(const void *context, uint32_t value);
@@ -35,8 +34,7 @@ uint32_t hash_table_find(const hash_table *table, uint64_t hash, hash_same same,
 uint32_t hash_table_put(hash_table *table, uint64_t hash, uint32_t value, hash_same same,
                         const void *context);
 /* Returns the removed value, or UINT32_MAX. */
-uint32_t hash_table_remove(hash_table *table, uint64_t hash, hash_same same,
-                           const void *context);
+uint32_t hash_table_remove(hash_table *table, uint64_t hash, hash_same same, const void *context);
 size_t hash_table_bytes(const hash_table *table);
 
 #endif

@@ -14,11 +14,12 @@
 /* The platform's malloc and free. */
 const veer_allocator *memory_default(void);
 
-/* Alignment 16. Contents are zero. NULL when there is none. */
+/* Alignment 16. Contents are zero. NULL when there is none (never for 0 bytes alone). */
 void *memory_new(const veer_allocator *allocator, size_t bytes);
 void memory_free(const veer_allocator *allocator, void *memory, size_t bytes);
 
-/* count * bytes_each, zeroed, aligned to 64: for arrays. count 0 gives NULL too. */
+/* count * bytes_each, zeroed, aligned to 64: for arrays. count 0 gives NULL too. Blocks of 4 MiB
+ * and more of the default allocator ask for huge pages. */
 void *memory_array(const veer_allocator *allocator, size_t count, size_t bytes_each);
 void memory_array_free(const veer_allocator *allocator, void *memory, size_t count,
                        size_t bytes_each);
@@ -27,6 +28,11 @@ void memory_array_free(const veer_allocator *allocator, void *memory, size_t cou
 veer_status memory_grow(const veer_allocator *allocator, void **memory, size_t *capacity,
                         size_t wanted, size_t bytes_each);
 
+/* A buffer of `bytes` zeros (and the 0 behind them) for the caller of the library; freed by
+ * veer_buffer_free. The one way to make a veer_buffer: its memory is memory_new's. */
+veer_status memory_buffer(const veer_allocator *allocator, size_t bytes, veer_buffer *buffer);
+
+/* `used` never exceeds `limit`, over all threads. Must not move while its allocator is in use. */
 typedef struct memory_budget {
     veer_allocator base;      /* where the memory comes from */
     veer_allocator allocator; /* what users of the budget allocate with */

@@ -8,13 +8,13 @@ typedef struct rng {
     uint64_t state[4];
 } rng;
 
-void rng_init(rng *rng, uint64_t seed);
-uint64_t rng_next(rng *rng);
+void rng_init(rng *r, uint64_t seed);
+uint64_t rng_next(rng *r);
 /* Uniform in [0, bound), without bias. bound > 0. */
-uint64_t rng_below(rng *rng, uint64_t bound);
+uint64_t rng_below(rng *r, uint64_t bound);
 /* Uniform in [0, 1) with 53 bits. */
-double rng_unit(rng *rng);
+double rng_unit(rng *r);
 /* Standard normal (polar method, no libm differences but log and sqrt: tests and data only). */
-double rng_normal(rng *rng);
+double rng_normal(rng *r);
 
 #endif

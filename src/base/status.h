@@ -27,15 +27,15 @@ void error_append(veer_error *error, const char *format, ...);
 
 /* The three control-flow macros. TRY returns on anything but VEER_OK (VEER_PENDING included);
  * GOTO does the same through a local `veer_status status` and a label `done`. */
-#define VEER_TRY(expression)                                                                      \
-    do {                                                                                          \
-        veer_status try_status_ = (expression);                                                   \
-        if (try_status_ != VEER_OK) return try_status_;                                           \
+#define VEER_TRY(expression)                            \
+    do {                                                \
+        veer_status try_status_ = (expression);         \
+        if (try_status_ != VEER_OK) return try_status_; \
     } while (0)
-#define VEER_GOTO(expression)                                                                     \
-    do {                                                                                          \
-        status = (expression);                                                                    \
-        if (status != VEER_OK) goto done;                                                         \
+#define VEER_GOTO(expression)             \
+    do {                                  \
+        status = (expression);            \
+        if (status != VEER_OK) goto done; \
     } while (0)
 #define VEER_FAIL(error, code, ...) return error_set((error), (code), __VA_ARGS__)
 

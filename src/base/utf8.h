@@ -6,5 +6,8 @@
 #include <stddef.h>
 
 bool utf8_valid(const char *text, size_t bytes);
+/* The number of bytes, at most `bytes`, of text[bytes] without a character that its end cuts in
+ * two. Anything else, invalid bytes included, stays. */
+size_t utf8_cut(const char *text, size_t bytes);
 
 #endif
