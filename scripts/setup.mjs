@@ -30,8 +30,11 @@ const stampFile = join(toolchain, 'stamp.json');
 function inputsHash() {
   const hash = createHash('sha256');
   const lib = join(root, 'scripts', 'lib');
-  const files = readdirSync(lib).sort().map((name) => join(lib, name));
-  for (const file of [join(root, 'scripts', 'setup.mjs'), ...files]) hash.update(readFileSync(file));
+  const files = readdirSync(lib)
+    .sort()
+    .map((name) => join(lib, name));
+  for (const file of [join(root, 'scripts', 'setup.mjs'), ...files])
+    hash.update(readFileSync(file));
   hash.update(readFileSync(join(root, 'package-lock.json')));
   hash.update([root, process.execPath, process.env.EMSDK ?? ''].join('\n'));
   return hash.digest('hex');
@@ -55,7 +58,9 @@ function isComplete(stamp, hash, groups) {
     nodeModulesAreThere() &&
     libraries.every(libraryIsThere) &&
     emscriptenIsThere() &&
-    systemRequirements(groups, stamp.emscriptenIsOffered).every(({ quick, there }) => (quick ?? there)())
+    systemRequirements(groups, stamp.emscriptenIsOffered).every(({ quick, there }) =>
+      (quick ?? there)(),
+    )
   );
 }
 
@@ -64,7 +69,9 @@ function setUp(stamp, hash, groups) {
   const missing = systemRequirements(groups, offered).filter(({ there }) => !there());
   if (missing.length > 0) install(missing.map((requirement) => requirement.package));
 
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   if (!nodeModulesAreThere() || stamp.lock !== lock) {
     console.log('setup: installing node packages');
     run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);

@@ -40,7 +40,9 @@ function machineMirror() {
     const match = /^'([^']+\/debian)\/+dists\/[^/']+\/(?:InRelease|Release)'/.exec(line);
     if (match) return match[1];
   }
-  throw new ScriptError('No Debian mirror in this machine’s package sources (apt-get update --print-uris).');
+  throw new ScriptError(
+    'No Debian mirror in this machine’s package sources (apt-get update --print-uris).',
+  );
 }
 
 /** The private package sources of the checkout, in `.toolchain/apt`. */

@@ -21,7 +21,15 @@ const emscriptenTools = ['emcc', 'emar', 'emranlib'];
 const ownEmscripten = join(toolchain, 'emscripten', 'usr', 'share', 'emscripten');
 
 // 1.3 GB that a single-threaded C module never links.
-const emscriptenExcludes = ['test', 'docs', 'ChangeLog.*', 'libGL*', 'libwasmfs*', '*-mt*.a', '*-ww*.a'];
+const emscriptenExcludes = [
+  'test',
+  'docs',
+  'ChangeLog.*',
+  'libGL*',
+  'libwasmfs*',
+  '*-mt*.a',
+  '*-ww*.a',
+];
 
 const libraryFolder = (library) => join(toolchain, 'src', library.name);
 
@@ -32,8 +40,8 @@ export function fetchLibrary(library, sources) {
   console.log(`setup: fetching ${library.name} ${library.version}`);
   const folder = sources.downloadSource(library.target);
   const [name] = library.target.split('/');
-  const archive = readdirSync(folder).find((file) =>
-    file.startsWith(`${name}_${library.version}`) && file.includes('.orig.tar.'),
+  const archive = readdirSync(folder).find(
+    (file) => file.startsWith(`${name}_${library.version}`) && file.includes('.orig.tar.'),
   );
   if (!archive) {
     throw new ScriptError(`${library.target} is no longer version ${library.version}.`);
@@ -46,7 +54,10 @@ export function fetchLibrary(library, sources) {
 
 /** The folder of an Emscripten >= 3.1.60 that the caller's environment offers, or null. */
 export function offeredEmscripten() {
-  const candidates = [which('emcc'), process.env.EMSDK && join(process.env.EMSDK, 'upstream', 'emscripten', 'emcc')];
+  const candidates = [
+    which('emcc'),
+    process.env.EMSDK && join(process.env.EMSDK, 'upstream', 'emscripten', 'emcc'),
+  ];
   for (const emcc of candidates) {
     if (!emcc || !existsSync(emcc)) continue;
     const version = /\b(\d+)\.(\d+)\.(\d+)\b/.exec(capture(emcc, ['--version']) ?? '');
