@@ -16,9 +16,10 @@
 /* [a-z0-9._-]{1,64}, not starting with '.'. */
 bool io_name_valid(const char *name);
 
-/* A directory; `create` makes it (its parent must exist). With `file_ok`, a location that is a
- * regular file gives VEER_E_UNSUPPORTED so that the caller opens it as a packed file instead.
- * Free with io_posix_free. */
+/* A directory; `create` makes it (its parent must exist). VEER_E_NOTFOUND where there is none,
+ * VEER_E_UNSUPPORTED where the path is something else: io_posix_kind tells a packed file before.
+ * A directory or files that may only be read open for reading. Free with io_posix_free, after every
+ * file is closed; that ends a lock. */
 veer_status io_posix_new(const veer_allocator *allocator, const char *directory, bool create,
                          veer_io *io, veer_error *error);
 void io_posix_free(veer_io *io);
@@ -30,13 +31,18 @@ veer_status io_posix_kind(const char *path, io_kind *kind, veer_error *error);
 veer_status io_posix_parent(const veer_allocator *allocator, const char *path, veer_io *io,
                             const char **name, veer_error *error);
 
-/* Streams in memory; several tables may not share them. Free with io_memory_free. */
+/* Streams in memory; several tables may not share them. Free with io_memory_free, after every file
+ * is closed. */
 veer_status io_memory_new(const veer_allocator *allocator, veer_io *io, veer_error *error);
 void io_memory_free(veer_io *io);
+/* Without mapping the table's `map` is NULL, as it is in WebAssembly. Before the table is used
+ * or copied. */
+void io_memory_set_mapping(veer_io *io, bool mapping);
 
 #ifdef __wasm__
-/* The table over the module's imports; one per process. `location` is handed to JavaScript. */
-veer_status io_host_new(const veer_allocator *allocator, const char *location, veer_io *io,
+/* The table over the module's imports. `storage` is JavaScript's number for this database's
+ * storage; each may have one table. Free with io_host_free. */
+veer_status io_host_new(const veer_allocator *allocator, uint32_t storage, veer_io *io,
                         veer_error *error);
 void io_host_free(veer_io *io);
 #endif

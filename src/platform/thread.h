@@ -1,4 +1,4 @@
-/* Mutexes and reader-writer locks; nothing at all in WebAssembly, which has one thread. */
+/* Mutexes, not recursive; next to nothing in WebAssembly, which has one thread. */
 #ifndef VEER_PLATFORM_THREAD_H
 #define VEER_PLATFORM_THREAD_H
 
