@@ -9,12 +9,14 @@ if(NOT VEER_WASM)
   set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 endif()
 set(CMAKE_C_FLAGS_RELEASE "-O3 -DNDEBUG")
+# The sanitizers' flavours: optimised enough to be bearable, with assertions.
+set(CMAKE_C_FLAGS_SANITIZED "-O1 -g")
 
 find_package(Threads)
 
 add_library(veer_build_flags INTERFACE)
 if(VEER_SANITIZE OR VEER_FUZZ)
-  target_compile_options(veer_build_flags INTERFACE -fno-omit-frame-pointer -g)
+  target_compile_options(veer_build_flags INTERFACE -fno-omit-frame-pointer)
 endif()
 if(VEER_SANITIZE)
   target_link_options(veer_build_flags INTERFACE -fsanitize=${VEER_SANITIZE})

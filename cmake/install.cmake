@@ -1,6 +1,9 @@
 # Install rules: libraries, veer.h, the command, veer.pc and the files of find_package(veer).
 
-include(GNUInstallDirs)
+if(VEER_SANITIZE OR VEER_COVERAGE)
+  return()
+endif()
+
 include(CMakePackageConfigHelpers)
 
 set(veer_cmake_folder "${CMAKE_INSTALL_LIBDIR}/cmake/veer")
@@ -19,6 +22,9 @@ set(VEER_PC_REQUIRES "")
 if(VEER_SYSTEM_DEPS)
   set(VEER_PC_REQUIRES "libzstd, roaring, yyjson")
 endif()
+# Relative to where veer.pc lies, so that an installed tree can be moved.
+file(RELATIVE_PATH VEER_PC_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+string(REGEX REPLACE "/$" "" VEER_PC_PREFIX "${VEER_PC_PREFIX}")
 configure_file(cmake/veer.pc.in veer.pc @ONLY)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/veer.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 

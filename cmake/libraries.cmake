@@ -4,6 +4,8 @@
 # libveer.so by visibility and a version script; in libveer.a by linking all objects into one and
 # making its hidden symbols local, so that a program may have a zstd of its own beside ours.
 
+include(GNUInstallDirs)
+
 set(veer_linker_map "${CMAKE_CURRENT_SOURCE_DIR}/cmake/libveer.map")
 set(veer_all_objects $<TARGET_OBJECTS:veer_core> ${veer_third_party_objects})
 
@@ -50,6 +52,10 @@ set_target_properties(veer_shared PROPERTIES
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   target_link_options(veer_shared PRIVATE "LINKER:--version-script=${veer_linker_map}")
   set_target_properties(veer_shared PROPERTIES LINK_DEPENDS ${veer_linker_map})
+endif()
+if(VEER_SANITIZE OR VEER_COVERAGE)
+  # Nobody installs these; tests link veer_internal and run the command.
+  set_target_properties(veer_shared PROPERTIES EXCLUDE_FROM_ALL ON)
 endif()
 add_library(veer::static ALIAS veer_static)
 add_library(veer::shared ALIAS veer_shared)

@@ -37,8 +37,12 @@ async function runStage({ name, budget, run }) {
 }
 
 async function explain(stage, error) {
-  const lines = stage.failures.length > 0 ? stage.failures : await stage.tail(60);
-  for (const line of lines.slice(0, 200)) console.log(`  | ${line}`);
+  // Without a runner's own account of it, the end of the log, but for ninja's progress.
+  const lines =
+    stage.failures.length > 0
+      ? stage.failures
+      : (await stage.tail(400)).filter((line) => !/^\[\d+\/\d+\] /.test(line)).slice(-60);
+  for (const line of lines.slice(0, 200)) console.log(`  | ${line.slice(0, 400)}`);
   if (error) console.log(`  ${error}`);
   console.log(`  ${stage.name} FAILED; all of it: ${relative(root, stage.logPath)}`);
 }

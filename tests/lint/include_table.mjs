@@ -2,7 +2,8 @@
 
 /**
  * What a room of src/ may include beside its own files and veer.h. A name is a whole room, a path
- * one header of a room. `cli`, `server`, `pg` and `wasm` include veer.h only.
+ * one header of a room. `cli`, `server` and `pg` include veer.h only, `wasm` also the header that
+ * makes its I/O table.
  */
 export const rooms = {
   base: [],
@@ -19,7 +20,7 @@ export const rooms = {
   cli: [],
   server: [],
   pg: [],
-  wasm: [],
+  wasm: ['platform/io.h'],
 };
 
 /** Third-party and platform headers, by pattern, and the rooms that may include them. */

@@ -25,6 +25,16 @@ export function assertNone(findings, hint = '') {
   assert.ok(findings.length === 0, message);
 }
 
+/** Fails with what one list has and the other has not; order does not count. */
+export function assertSameNames(actual, expected) {
+  const missing = expected.filter((name) => !actual.includes(name));
+  const extra = actual.filter((name) => !expected.includes(name));
+  assertNone([
+    ...missing.map((name) => `missing: ${name}`),
+    ...extra.map((name) => `extra: ${name}`),
+  ]);
+}
+
 /** Every match of a pattern as `file:line: text`, for messages. */
 export function findLines(file, text, pattern) {
   return text
