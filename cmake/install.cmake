@@ -17,10 +17,10 @@ if(NOT veer_cli_is_empty)
   install(TARGETS veer_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
-# Without VEER_SYSTEM_DEPS the third-party code is inside; with it, pkg-config names the libraries.
-set(VEER_PC_REQUIRES "")
+# Without VEER_SYSTEM_DEPS the third-party code is inside.
+set(VEER_PC_PRIVATE_LIBS "-lm -lpthread")
 if(VEER_SYSTEM_DEPS)
-  set(VEER_PC_REQUIRES "libzstd, roaring, yyjson")
+  string(PREPEND VEER_PC_PRIVATE_LIBS "-lzstd -lroaring -lyyjson ")
 endif()
 # Relative to where veer.pc lies, so that an installed tree can be moved.
 file(RELATIVE_PATH VEER_PC_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
