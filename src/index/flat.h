@@ -38,6 +38,8 @@ void flat_space_free(flat_space *space);
 uint32_t flat_space_dims(const flat_space *space);
 veer_metric flat_space_metric(const flat_space *space);
 size_t flat_space_memory(const flat_space *space);
+/* Name of the kernel tier in use. */
+const char *flat_tier(void);
 /* Length of a rotated vector and of a centre: dims rounded up to a multiple of 64. */
 uint32_t flat_padded_dims(const flat_space *space);
 /* A block: codes of 32 rows in FastScan order, then per row three f32 factors. A multiple of 64. */
@@ -52,13 +54,19 @@ float flat_inverse_norm(const flat_space *space, const float *vector);
 /* Centres. A sum starts as dims zeros; vectors are added in row order (normalised under cosine).
  * flat_centre gives the rotated mean; with count 0 it is the zero centre. */
 void flat_sum_add(const flat_space *space, const float *vector, double *sum);
-veer_status flat_centre(const flat_space *space, const double *sum, uint64_t count,
-                        arena *scratch, float *centre);
+veer_status flat_centre(const flat_space *space, const double *sum, uint64_t count, arena *scratch,
+                        float *centre);
 
 /* Encodes `rows` (1-32) vectors around a centre into one block; unused places are filled so that
  * they never pass a scan. Vectors are the originals, as given. */
-veer_status flat_encode(const flat_space *space, const float *centre,
-                        const float *const *vectors, unsigned rows, arena *scratch, void *block);
+veer_status flat_encode(const flat_space *space, const float *centre, const float *const *vectors,
+                        unsigned rows, arena *scratch, void *block);
+
+/* The same for one vector at a time: flat_clear_block makes an empty block, flat_encode_row writes
+ * row `row` (0-31) of it. A block filled row by row has the same bytes. */
+void flat_clear_block(const flat_space *space, void *block);
+veer_status flat_encode_row(const flat_space *space, const float *centre, const float *vector,
+                            unsigned row, arena *scratch, void *block);
 
 /* A query: its rotated vector, and lookup tables for one centre at a time. Lives in the arena. */
 typedef struct flat_query flat_query;
@@ -78,14 +86,20 @@ typedef struct flat_candidate {
 
 /* Collects the candidates of a search over all its parts. */
 typedef struct flat_candidates {
+    /* May be set after flat_candidates_init: a row whose codes pass is a candidate only if this
+     * is true for it; asked at most once a row. NULL: all are. */
+    bool (*accept)(void *context, uint32_t part, uint32_t row);
+    void *accept_context;
+    /* The rest is the collection's own. */
     arena *scratch;
     flat_candidate *items;
     size_t count, capacity;
     float *uppers; /* max-heap of the k smallest upper bounds */
     size_t uppers_count, k;
-    size_t given;   /* by flat_candidates_next */
-    uint64_t seen;  /* rows whose codes were compared */
-    bool is_sorted;
+    uint64_t seen; /* rows whose codes were compared */
+    size_t first;  /* items that come in order of their estimate, once selected */
+    size_t given;  /* items that flat_candidates_next has passed by */
+    bool is_selected;
 } flat_candidates;
 
 veer_status flat_candidates_init(flat_candidates *candidates, size_t k, arena *scratch);
@@ -104,8 +118,7 @@ size_t flat_candidates_next(flat_candidates *candidates, float threshold, size_t
 
 /* Exact distances (veer.h, "Distance") of n originals to the query; prefetches ahead.
  * `inverse_norms[i]` is flat_inverse_norm of vectors[i]; NULL under dot and l2. */
-void flat_distances(const flat_space *space, const flat_query *query,
-                    const float *const *vectors, const float *inverse_norms, size_t n,
-                    float *distances);
+void flat_distances(const flat_space *space, const flat_query *query, const float *const *vectors,
+                    const float *inverse_norms, size_t n, float *distances);
 
 #endif

@@ -9,7 +9,7 @@ export const rooms = {
   base: [],
   platform: ['base'],
   kernels: ['base', 'platform/cpu.h'],
-  math: ['base'],
+  math: ['base', 'kernels'],
   quant: ['base', 'kernels', 'math'],
   index: ['base', 'kernels', 'math', 'quant', 'platform/thread.h'],
   text: ['base'],

@@ -1,0 +1,158 @@
+/* Nanoseconds a row of the 1-bit scan beside the f32 scan, of the rotation and of the encoder.
+ *
+ *   kernels [TIER...]
+ *
+ * For 128, 384 and 768 dimensions: 60,000 rows (the f32 rows exceed the caches, as they do in use), and
+ * 2,000 rows of codes in cache. Nothing passes the scan's threshold. Best of several rounds.
+ */
+#define _GNU_SOURCE
+#include "base/memory.h"
+#include "base/rng.h"
+#include "index/flat_internal.h"
+#include "vecs_file.h"
+
+#define ROWS 60000u
+#define ROWS_IN_CACHE 2000u
+#define ROUNDS 15
+
+static double now(void)
+{
+    return bench_seconds(CLOCK_MONOTONIC);
+}
+
+typedef struct bench {
+    const kernels *kernels;
+    size_t dims;
+    float *values;
+    const float **rows;
+    float *results;
+    uint8_t *blocks;
+    rabitq_query query;
+    flat_space *space;
+    arena scratch;
+} bench;
+
+static double scan_f32(bench *b)
+{
+    double start = now();
+    b->kernels->dot_rows(b->values, b->rows, ROWS, b->dims, b->results);
+    return now() - start;
+}
+
+static double scan_codes(bench *b, size_t rows)
+{
+    kernel_hits hits;
+    size_t repeats = ROWS / rows;
+    double start = now();
+    for (size_t i = 0; i < repeats; i++) {
+        size_t blocks = (rows + 31) / 32;
+        if (b->kernels->scan(&b->query.probe, b->blocks, rows, NULL, 0, -1e30f, &hits) != blocks) {
+            exit(1);
+        }
+    }
+    return (now() - start) * (double)ROWS / (double)(repeats * rows);
+}
+
+static double rotate(bench *b)
+{
+    double start = now();
+    for (size_t i = 0; i < ROWS; i++) {
+        rotation_apply(&b->space->rotation, b->kernels, b->values + (i % 64) * b->dims);
+    }
+    return now() - start;
+}
+
+static double encode(bench *b)
+{
+    double start = now();
+    for (size_t i = 0; i < ROWS / 32; i++) {
+        if (flat_encode(b->space, b->values, b->rows + 32 * i, 32, &b->scratch,
+                        b->blocks + i * flat_block_bytes(b->space))) {
+            exit(1);
+        }
+    }
+    return now() - start;
+}
+
+static double tables(bench *b)
+{
+    static uint8_t space[4 * VEER_DIMS_MAX];
+    static float residual[VEER_DIMS_MAX];
+    rabitq_query query;
+    double start = now();
+    for (size_t i = 0; i < ROWS; i++) {
+        rabitq_query_init(&b->space->quantizer, b->rows[i], b->values, 3, residual, space, &query);
+    }
+    return now() - start;
+}
+
+#define BEST(expression)                               \
+    do {                                               \
+        best = 1e9;                                    \
+        for (int round = 0; round < ROUNDS; round++) { \
+            double seconds = (expression);             \
+            if (seconds < best) best = seconds;        \
+        }                                              \
+        best *= 1e9 / ROWS;                            \
+    } while (0)
+
+static void run(const kernels *k, size_t dims)
+{
+    const veer_allocator *allocator = memory_default();
+    bench b = {.kernels = k, .dims = dims};
+    static uint8_t table_space[4 * VEER_DIMS_MAX];
+    static float residual[VEER_DIMS_MAX];
+    kernels_force(k);
+    if (flat_space_new(allocator, (uint32_t)dims, VEER_METRIC_COSINE, 42, &b.space, NULL)) exit(1);
+    arena_init(&b.scratch, allocator);
+    b.values = memory_array(allocator, ROWS * dims, 4);
+    b.rows = memory_array(allocator, ROWS, sizeof *b.rows);
+    b.results = memory_array(allocator, ROWS, 4);
+    b.blocks = memory_array(allocator, ROWS / 32 + 1, flat_block_bytes(b.space));
+    rng random;
+    rng_init(&random, 1);
+    for (size_t i = 0; i < ROWS * dims; i++)
+        b.values[i] = (float)rng_unit(&random) - 0.5f;
+    for (size_t i = 0; i < ROWS; i++)
+        b.rows[i] = b.values + i * dims;
+    rabitq_query_init(&b.space->quantizer, b.values, b.values + dims, 3.3f, residual, table_space,
+                      &b.query);
+
+    double best;
+    BEST(encode(&b));
+    double encode_ns = best;
+    BEST(scan_f32(&b));
+    double f32_ns = best;
+    BEST(scan_codes(&b, ROWS));
+    double codes_ns = best;
+    BEST(scan_codes(&b, ROWS_IN_CACHE));
+    double cached_ns = best;
+    BEST(tables(&b));
+    double tables_ns = best;
+    BEST(rotate(&b));
+    printf("%-7s %4zu dims: f32 %7.2f ns  codes %6.3f ns (%5.1fx; in cache %6.3f ns)  "
+           "rotation %6.0f ns  encode %6.0f ns  tables %6.0f ns\n",
+           k->name, dims, f32_ns, codes_ns, f32_ns / codes_ns, cached_ns, best, encode_ns,
+           tables_ns);
+    memory_array_free(allocator, b.values, ROWS * dims, 4);
+    memory_array_free(allocator, b.rows, ROWS, sizeof *b.rows);
+    memory_array_free(allocator, b.results, ROWS, 4);
+    memory_array_free(allocator, b.blocks, ROWS / 32 + 1, flat_block_bytes(b.space));
+    arena_fini(&b.scratch);
+    flat_space_free(b.space);
+}
+
+int main(int argc, char **argv)
+{
+    static const size_t dims[] = {128, 384, 768};
+    for (int i = 1; i < (argc > 1 ? argc : 2); i++) {
+        const kernels *k = argc > 1 ? kernels_find(argv[i]) : kernels_get();
+        if (k == NULL) {
+            fprintf(stderr, "%s: no such tier here\n", argv[i]);
+            return 1;
+        }
+        for (size_t j = 0; j < 3; j++)
+            run(k, dims[j]);
+    }
+    return 0;
+}

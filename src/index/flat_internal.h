@@ -1,0 +1,32 @@
+/* What the files of the flat index share; flat.h is for everybody else. */
+#ifndef VEER_INDEX_FLAT_INTERNAL_H
+#define VEER_INDEX_FLAT_INTERNAL_H
+
+#include "index/flat.h"
+#include "kernels/kernels.h"
+#include "math/rotation.h"
+#include "quant/rabitq.h"
+
+struct flat_space {
+    const veer_allocator *allocator;
+    veer_metric metric;
+    uint32_t dims, padded;
+    const kernels *kernels;
+    rotation rotation;
+    rabitq quantizer;
+};
+
+struct flat_query {
+    const flat_space *space;
+    float sigmas;
+    float *original; /* dims: as given, normalised under cosine */
+    float *rotated;  /* padded */
+    float *residual; /* padded: scratch */
+    uint8_t *tables; /* 4 * padded */
+    rabitq_query codes;
+};
+
+/* Writes the vector, normalised under cosine and padded with zeros, to `padded_vector`. */
+void flat_prepare(const flat_space *space, const float *vector, float *padded_vector);
+
+#endif

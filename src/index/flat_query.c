@@ -1,0 +1,82 @@
+/* The flat index, a query: its vector, rotated, and exact distances from it.
+ *
+ * Distances are computed from the originals as they were given. Under cosine the query is
+ * normalised first, and a row's product with it is multiplied by the row's inverse norm, so that
+ * no intermediate result leaves f32's range while the vectors are valid.
+ *
+ * A query lives in the caller's arena; flat_query_centre changes it: one thread at a time.
+ */
+#include <string.h>
+
+#include "index/flat_internal.h"
+
+/* Recall target and width of the bound in standard deviations. The last entry is the width at which bounds
+ * hold in all but 1e-3 of cases. */
+typedef struct recall_width {
+    double recall;
+    double sigmas;
+} recall_width;
+
+static const recall_width recall_widths[] = {
+    {0.0, 0.3},
+    {0.95, 1.65},
+    {0.99, 2.33},
+    {1.0, 3.3},
+};
+
+float flat_sigmas(double recall)
+{
+    const recall_width *at = recall_widths;
+    const recall_width *last = recall_widths + sizeof recall_widths / sizeof recall_widths[0] - 1;
+    if (!(recall < last->recall)) return (float)last->sigmas;
+    if (!(recall > at->recall)) return (float)at->sigmas;
+    while (recall > at[1].recall)
+        at++;
+    double share = (recall - at[0].recall) / (at[1].recall - at[0].recall);
+    return (float)(at[0].sigmas + share * (at[1].sigmas - at[0].sigmas));
+}
+
+veer_status flat_query_new(const flat_space *s, const float *vector, float sigmas, arena *scratch,
+                           flat_query **query)
+{
+    *query = NULL;
+    flat_query *q = arena_new(scratch, sizeof *q);
+    float *vectors = arena_array(scratch, 3 * (size_t)s->padded, sizeof *vectors);
+    uint8_t *tables = arena_array(scratch, s->padded, 4);
+    if (q == NULL || vectors == NULL || tables == NULL) return VEER_E_NOMEM;
+    memset(q, 0, sizeof *q);
+    q->space = s;
+    q->sigmas = sigmas;
+    q->original = vectors;
+    q->rotated = vectors + s->padded;
+    q->residual = vectors + 2 * (size_t)s->padded;
+    q->tables = tables;
+    flat_prepare(s, vector, q->original);
+    memcpy(q->rotated, q->original, s->padded * sizeof *vectors);
+    rotation_apply(&s->rotation, s->kernels, q->rotated);
+    *query = q;
+    return VEER_OK;
+}
+
+void flat_query_centre(flat_query *q, const float *centre)
+{
+    rabitq_query_init(&q->space->quantizer, q->rotated, centre, q->sigmas, q->residual, q->tables,
+                      &q->codes);
+}
+
+void flat_distances(const flat_space *s, const flat_query *q, const float *const *vectors,
+                    const float *inverse_norms, size_t n, float *distances)
+{
+    if (s->metric == VEER_METRIC_L2) {
+        s->kernels->l2_rows(q->original, vectors, n, s->dims, distances);
+        return;
+    }
+    s->kernels->dot_rows(q->original, vectors, n, s->dims, distances);
+    if (s->metric == VEER_METRIC_DOT) {
+        for (size_t i = 0; i < n; i++)
+            distances[i] = -distances[i];
+    } else {
+        for (size_t i = 0; i < n; i++)
+            distances[i] = 1 - distances[i] * inverse_norms[i];
+    }
+}

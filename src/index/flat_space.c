@@ -1,0 +1,199 @@
+/* The flat index, what is fixed about a field: its vectors' validity, norms, means and codes.
+ *
+ * A space is immutable after flat_space_new. Everything that comes out of it (inverse norms, sums,
+ * centres, blocks) is made from scalar f64 in index order or from kernels that give the same bits
+ * on every tier, so that files and answers agree between machines.
+ *
+ * Vectors are normalised (under cosine), padded with zeros, and rotated as they are; the centre is
+ * subtracted from the rotated vector.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "index/flat_internal.h"
+
+/* Norms under cosine stay where an inverse f32 norm keeps its precision. */
+#define COSINE_NORM_MIN 0x1p-126
+#define COSINE_NORM_MAX 0x1p126
+#define NORM_MAX 0x1.fffffep127 /* the largest f32 */
+
+veer_status flat_space_new(const veer_allocator *allocator, uint32_t dims, veer_metric metric,
+                           uint64_t seed, flat_space **space, veer_error *error)
+{
+    *space = NULL;
+    if (dims < 1 || dims > VEER_DIMS_MAX) {
+        VEER_FAIL(error, VEER_E_RANGE, "dims is %u, must be 1 to %u", dims, VEER_DIMS_MAX);
+    }
+    if (metric != VEER_METRIC_COSINE && metric != VEER_METRIC_DOT && metric != VEER_METRIC_L2) {
+        VEER_FAIL(error, VEER_E_INVALID, "metric is %d, must be 0 (cosine), 1 (dot) or 2 (l2)",
+                  (int)metric);
+    }
+    flat_space *s = memory_new(allocator, sizeof *s);
+    if (s == NULL) return error_nomem(error, "a vector space", sizeof *s);
+    if (rotation_init(&s->rotation, allocator, dims, seed) != VEER_OK) {
+        uint64_t wanted = rotation_bytes(&s->rotation);
+        memory_free(allocator, s, sizeof *s);
+        return error_nomem(error, "the rotation of a vector space", wanted);
+    }
+    s->allocator = allocator;
+    s->metric = metric;
+    s->dims = dims;
+    s->padded = s->rotation.padded;
+    s->kernels = kernels_get();
+    s->quantizer = (rabitq){s->kernels, metric, s->padded};
+    *space = s;
+    return VEER_OK;
+}
+
+void flat_space_free(flat_space *s)
+{
+    if (s == NULL) return;
+    rotation_fini(&s->rotation);
+    memory_free(s->allocator, s, sizeof *s);
+}
+
+uint32_t flat_space_dims(const flat_space *s)
+{
+    return s->dims;
+}
+
+veer_metric flat_space_metric(const flat_space *s)
+{
+    return s->metric;
+}
+
+size_t flat_space_memory(const flat_space *s)
+{
+    return sizeof *s + rotation_bytes(&s->rotation);
+}
+
+const char *flat_tier(void)
+{
+    return kernels_get()->name;
+}
+
+uint32_t flat_padded_dims(const flat_space *s)
+{
+    return s->padded;
+}
+
+size_t flat_block_bytes(const flat_space *s)
+{
+    return kernel_block_bytes(s->padded);
+}
+
+/* In index order. Finite unless an element is not: a square of f32 is far from f64's end. */
+static double sum_of_squares(const flat_space *s, const float *vector)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < s->dims; i++)
+        sum += (double)vector[i] * (double)vector[i];
+    return sum;
+}
+
+static void explain_element(const flat_space *s, const float *vector, char why[64])
+{
+    for (uint32_t i = 0; i < s->dims; i++) {
+        if (isfinite(vector[i])) continue;
+        snprintf(why, 64, isnan(vector[i]) ? "holds NaN at %u" : "holds an infinity at %u", i);
+        return;
+    }
+}
+
+bool flat_vector_valid(const flat_space *s, const float *vector, char why[64])
+{
+    bool is_cosine = s->metric == VEER_METRIC_COSINE;
+    double sum = sum_of_squares(s, vector);
+    double norm = sqrt(sum);
+    if (isfinite(sum) && norm <= (is_cosine ? COSINE_NORM_MAX : NORM_MAX) &&
+        (!is_cosine || norm >= COSINE_NORM_MIN)) {
+        return true;
+    }
+    if (why == NULL) return false;
+    if (!isfinite(sum)) {
+        explain_element(s, vector, why);
+    } else if (norm == 0) {
+        snprintf(why, 64, "is zero");
+    } else if (is_cosine && norm < COSINE_NORM_MIN) {
+        snprintf(why, 64, "has the norm %.3g, below %.3g", norm, COSINE_NORM_MIN);
+    } else {
+        snprintf(why, 64, "has the norm %.3g, above %.3g", norm,
+                 is_cosine ? COSINE_NORM_MAX : NORM_MAX);
+    }
+    return false;
+}
+
+float flat_inverse_norm(const flat_space *s, const float *vector)
+{
+    if (s->metric != VEER_METRIC_COSINE) return 1;
+    return (float)(1 / sqrt(sum_of_squares(s, vector)));
+}
+
+void flat_sum_add(const flat_space *s, const float *vector, double *sum)
+{
+    float inverse = flat_inverse_norm(s, vector);
+    for (uint32_t i = 0; i < s->dims; i++)
+        sum[i] += (double)(vector[i] * inverse);
+}
+
+veer_status flat_centre(const flat_space *s, const double *sum, uint64_t count, arena *scratch,
+                        float *centre)
+{
+    (void)scratch;
+    memset(centre, 0, s->padded * sizeof *centre);
+    if (count == 0) return VEER_OK;
+    for (uint32_t i = 0; i < s->dims; i++)
+        centre[i] = (float)(sum[i] / (double)count);
+    rotation_apply(&s->rotation, s->kernels, centre);
+    return VEER_OK;
+}
+
+void flat_prepare(const flat_space *s, const float *vector, float *padded_vector)
+{
+    float inverse = flat_inverse_norm(s, vector);
+    for (uint32_t i = 0; i < s->dims; i++)
+        padded_vector[i] = vector[i] * inverse;
+    memset(padded_vector + s->dims, 0, (s->padded - s->dims) * sizeof *padded_vector);
+}
+
+void flat_clear_block(const flat_space *s, void *block)
+{
+    rabitq_clear_block(&s->quantizer, block);
+}
+
+/* `work`: two padded vectors. */
+static void encode_row(const flat_space *s, const float *centre, const float *vector, unsigned row,
+                       float *work, void *block)
+{
+    flat_prepare(s, vector, work);
+    rotation_apply(&s->rotation, s->kernels, work);
+    rabitq_encode(&s->quantizer, work, centre, work + s->padded, row, block);
+}
+
+veer_status flat_encode_row(const flat_space *s, const float *centre, const float *vector,
+                            unsigned row, arena *scratch, void *block)
+{
+    arena_mark mark = arena_save(scratch);
+    float *work = arena_array(scratch, 2 * (size_t)s->padded, sizeof *work);
+    if (work == NULL) return VEER_E_NOMEM;
+    encode_row(s, centre, vector, row, work, block);
+    arena_restore(scratch, mark);
+    return VEER_OK;
+}
+
+veer_status flat_encode(const flat_space *s, const float *centre, const float *const *vectors,
+                        unsigned rows, arena *scratch, void *block)
+{
+    arena_mark mark = arena_save(scratch);
+    float *work = arena_array(scratch, 2 * (size_t)s->padded, sizeof *work);
+    if (work == NULL) return VEER_E_NOMEM;
+    flat_clear_block(s, block);
+    for (unsigned row = 0; row < rows && row < FLAT_BLOCK_ROWS; row++) {
+        encode_row(s, centre, vectors[row], row, work, block);
+    }
+    arena_restore(scratch, mark);
+    return VEER_OK;
+}

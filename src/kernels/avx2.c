@@ -1,0 +1,476 @@
+/* The AVX2 tier: 256-bit vectors, so the 16 lanes are two registers.
+ *
+ * Same bits as scalar.c: products and sums are separate instructions, a tail is a masked load
+ * (zeros behind the end, nothing read there), the tree adds the two registers, then halves, then
+ * quarters.
+ *
+ * The scan (Andre, Kermarrec and Le Scouarnec, "Quick ADC", 2017): 32 bytes of a block are two
+ * tables' nibbles of 32 rows; one byte shuffle looks 32 of them up, the first table in the lower and the
+ * second in the upper half of the register. Four such sums fit a byte (entries are at most 63) and
+ * are then widened: `all` collects the bytes as 16-bit numbers, that is even + 256 * odd, `odd` the odd ones
+ * alone; even is all - 256 * odd, modulo 2^16. A half sums at most 1024 tables: 64512 fits.
+ *
+ * Functions carry the target themselves: the file compiles without flags. Threads: pure functions.
+ */
+#include <immintrin.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+#define AVX2 __attribute__((target("avx2")))
+#define AVX2_INLINE static inline __attribute__((target("avx2"), always_inline))
+
+#define LANES 16u
+
+/* ---------------------------------------------------------------- distances */
+
+/* Masks of the first `count` of 8 elements, by a load at 8 - count. */
+static const int32_t tail_masks[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+
+AVX2_INLINE __m256i tail_mask(size_t count)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)(tail_masks + 8 - count));
+}
+
+AVX2_INLINE float add_lanes(__m256 low, __m256 high)
+{
+    __m256 eight = _mm256_add_ps(low, high);
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* One lane's step: sum + a * b, or sum + (a - b)^2. */
+AVX2_INLINE __m256 step(__m256 sum, __m256 a, __m256 b, bool squared)
+{
+    if (!squared) return _mm256_add_ps(sum, _mm256_mul_ps(a, b));
+    __m256 difference = _mm256_sub_ps(a, b);
+    return _mm256_add_ps(sum, _mm256_mul_ps(difference, difference));
+}
+
+AVX2_INLINE float one_row(const float *a, const float *b, size_t n, bool squared)
+{
+    __m256 low = _mm256_setzero_ps();
+    __m256 high = _mm256_setzero_ps();
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        low = step(low, _mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i), squared);
+        high = step(high, _mm256_loadu_ps(a + i + 8), _mm256_loadu_ps(b + i + 8), squared);
+    }
+    size_t left = n - i;
+    if (left > 0) {
+        __m256i mask = tail_mask(left < 8 ? left : 8);
+        low = step(low, _mm256_maskload_ps(a + i, mask), _mm256_maskload_ps(b + i, mask), squared);
+    }
+    if (left > 8) {
+        __m256i mask = tail_mask(left - 8);
+        high = step(high, _mm256_maskload_ps(a + i + 8, mask), _mm256_maskload_ps(b + i + 8, mask),
+                    squared);
+    }
+    return add_lanes(low, high);
+}
+
+/* Four rows at a time: each sum waits for itself only, so the additions of four rows overlap. */
+AVX2_INLINE void four_rows(const float *query, const float *const rows[4], size_t n, bool squared,
+                           float results[4])
+{
+    __m256 low[4];
+    __m256 high[4];
+    for (int row = 0; row < 4; row++)
+        low[row] = high[row] = _mm256_setzero_ps();
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        __m256 query_low = _mm256_loadu_ps(query + i);
+        __m256 query_high = _mm256_loadu_ps(query + i + 8);
+        for (int row = 0; row < 4; row++) {
+            low[row] = step(low[row], query_low, _mm256_loadu_ps(rows[row] + i), squared);
+            high[row] = step(high[row], query_high, _mm256_loadu_ps(rows[row] + i + 8), squared);
+        }
+    }
+    size_t left = n - i;
+    if (left > 0) {
+        __m256i mask_low = tail_mask(left < 8 ? left : 8);
+        __m256i mask_high = tail_mask(left < 8 ? 0 : left - 8);
+        __m256 query_low = _mm256_maskload_ps(query + i, mask_low);
+        __m256 query_high = _mm256_maskload_ps(query + i + 8, mask_high);
+        for (int row = 0; row < 4; row++) {
+            low[row] =
+                step(low[row], query_low, _mm256_maskload_ps(rows[row] + i, mask_low), squared);
+            high[row] = step(high[row], query_high,
+                             _mm256_maskload_ps(rows[row] + i + 8, mask_high), squared);
+        }
+    }
+    for (int row = 0; row < 4; row++)
+        results[row] = add_lanes(low[row], high[row]);
+}
+
+/* How far ahead, and how much of a row: what the first lines do not cover, the hardware's stream
+ * prefetcher does. Measured at 128 to 1536 dimensions on Zen 4. */
+#define PREFETCH_ROWS 8u
+#define PREFETCH_BYTES 1024u
+
+AVX2_INLINE void prefetch_row(const float *row, size_t n)
+{
+    size_t bytes = n * sizeof(float);
+    if (bytes > PREFETCH_BYTES) bytes = PREFETCH_BYTES;
+    for (size_t at = 0; at < bytes; at += 64) {
+        _mm_prefetch((const char *)row + at, _MM_HINT_T0);
+    }
+}
+
+AVX2_INLINE void many_rows(const float *query, const float *const *rows, size_t count, size_t n,
+                           bool squared, float *results)
+{
+    for (size_t row = 0; row < PREFETCH_ROWS && row < count; row++)
+        prefetch_row(rows[row], n);
+    size_t row = 0;
+    for (; row + 4 <= count; row += 4) {
+        for (size_t next = row + PREFETCH_ROWS; next < row + PREFETCH_ROWS + 4 && next < count;
+             next++) {
+            prefetch_row(rows[next], n);
+        }
+        four_rows(query, rows + row, n, squared, results + row);
+    }
+    for (; row < count; row++)
+        results[row] = one_row(query, rows[row], n, squared);
+}
+
+AVX2 static float dot(const float *a, const float *b, size_t n)
+{
+    return one_row(a, b, n, false);
+}
+
+AVX2 static float l2(const float *a, const float *b, size_t n)
+{
+    return one_row(a, b, n, true);
+}
+
+AVX2 static void dot_rows(const float *query, const float *const *rows, size_t count, size_t n,
+                          float *results)
+{
+    many_rows(query, rows, count, n, false, results);
+}
+
+AVX2 static void l2_rows(const float *query, const float *const *rows, size_t count, size_t n,
+                         float *results)
+{
+    many_rows(query, rows, count, n, true, results);
+}
+
+/* ---------------------------------------------------------------- rotation */
+
+AVX2 static void multiply(float *x, const float *by, size_t n)
+{
+    for (size_t i = 0; i < n; i += 8) {
+        _mm256_storeu_ps(x + i, _mm256_mul_ps(_mm256_loadu_ps(x + i), _mm256_loadu_ps(by + i)));
+    }
+}
+
+AVX2_INLINE void butterfly(__m256 *a, __m256 *b)
+{
+    __m256 sum = _mm256_add_ps(*a, *b);
+    *b = _mm256_sub_ps(*a, *b);
+    *a = sum;
+}
+
+/* Steps 1, 2 and 4 inside a register: the partner comes by a shuffle, the upper one of a pair
+ * changes its sign, and both add. */
+AVX2_INLINE __m256 hadamard_8(__m256 x)
+{
+    const __m256 sign_1 = _mm256_setr_ps(0.0f, -0.0f, 0.0f, -0.0f, 0.0f, -0.0f, 0.0f, -0.0f);
+    const __m256 sign_2 = _mm256_setr_ps(0.0f, 0.0f, -0.0f, -0.0f, 0.0f, 0.0f, -0.0f, -0.0f);
+    const __m256 sign_4 = _mm256_setr_ps(0.0f, 0.0f, 0.0f, 0.0f, -0.0f, -0.0f, -0.0f, -0.0f);
+    x = _mm256_add_ps(_mm256_permute_ps(x, 0xB1), _mm256_xor_ps(x, sign_1));
+    x = _mm256_add_ps(_mm256_permute_ps(x, 0x4E), _mm256_xor_ps(x, sign_2));
+    return _mm256_add_ps(_mm256_permute2f128_ps(x, x, 1), _mm256_xor_ps(x, sign_4));
+}
+
+/* Steps 1 to 32 of 64 elements in eight registers. */
+AVX2_INLINE void hadamard_64(float *x)
+{
+    __m256 v[8];
+    for (int i = 0; i < 8; i++)
+        v[i] = hadamard_8(_mm256_loadu_ps(x + 8 * i));
+    for (int i = 0; i < 8; i += 2)
+        butterfly(&v[i], &v[i + 1]);
+    for (int i = 0; i < 8; i += 4) {
+        butterfly(&v[i], &v[i + 2]);
+        butterfly(&v[i + 1], &v[i + 3]);
+    }
+    for (int i = 0; i < 4; i++)
+        butterfly(&v[i], &v[i + 4]);
+    for (int i = 0; i < 8; i++)
+        _mm256_storeu_ps(x + 8 * i, v[i]);
+}
+
+/* Steps h and 2h in one pass. */
+AVX2_INLINE void hadamard_two_steps(float *x, size_t n, size_t h)
+{
+    for (size_t start = 0; start < n; start += 4 * h) {
+        for (size_t i = start; i < start + h; i += 8) {
+            __m256 v[4];
+            for (size_t j = 0; j < 4; j++)
+                v[j] = _mm256_loadu_ps(x + i + j * h);
+            butterfly(&v[0], &v[1]);
+            butterfly(&v[2], &v[3]);
+            butterfly(&v[0], &v[2]);
+            butterfly(&v[1], &v[3]);
+            for (size_t j = 0; j < 4; j++)
+                _mm256_storeu_ps(x + i + j * h, v[j]);
+        }
+    }
+}
+
+AVX2_INLINE void hadamard_step(float *x, size_t n, size_t h)
+{
+    for (size_t start = 0; start < n; start += 2 * h) {
+        for (size_t i = start; i < start + h; i += 8) {
+            __m256 a = _mm256_loadu_ps(x + i);
+            __m256 b = _mm256_loadu_ps(x + i + h);
+            butterfly(&a, &b);
+            _mm256_storeu_ps(x + i, a);
+            _mm256_storeu_ps(x + i + h, b);
+        }
+    }
+}
+
+AVX2 static void hadamard(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += 64)
+        hadamard_64(x + i);
+    size_t h = 64;
+    for (; 4 * h <= n; h *= 4)
+        hadamard_two_steps(x, n, h);
+    if (h < n) hadamard_step(x, n, h);
+}
+
+AVX2 static void mix_halves(float *x, size_t n)
+{
+    const __m256 root = _mm256_set1_ps(KERNEL_HALF_ROOT);
+    size_t half = n / 2;
+    for (size_t i = 0; i < half; i += 8) {
+        __m256 a = _mm256_loadu_ps(x + i);
+        __m256 b = _mm256_loadu_ps(x + i + half);
+        butterfly(&a, &b);
+        _mm256_storeu_ps(x + i, _mm256_mul_ps(a, root));
+        _mm256_storeu_ps(x + i + half, _mm256_mul_ps(b, root));
+    }
+}
+
+/* ---------------------------------------------------------------- codes and tables */
+
+AVX2_INLINE __m256 absolute(__m256 x)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
+}
+
+AVX2 static void residual(const float *x, const float *centre, size_t padded, float *r,
+                          kernel_sums *sums)
+{
+    __m256 l1[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    __m256 squares[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    __m256 product[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    for (size_t i = 0; i < padded; i += LANES) {
+        for (size_t half = 0; half < 2; half++) {
+            __m256 c = _mm256_loadu_ps(centre + i + 8 * half);
+            __m256 value = _mm256_sub_ps(_mm256_loadu_ps(x + i + 8 * half), c);
+            _mm256_storeu_ps(r + i + 8 * half, value);
+            l1[half] = _mm256_add_ps(l1[half], absolute(value));
+            squares[half] = _mm256_add_ps(squares[half], _mm256_mul_ps(value, value));
+            product[half] = _mm256_add_ps(product[half], _mm256_mul_ps(value, c));
+        }
+    }
+    sums->l1 = add_lanes(l1[0], l1[1]);
+    sums->squares = add_lanes(squares[0], squares[1]);
+    sums->dot = add_lanes(product[0], product[1]);
+}
+
+AVX2 static void place_code(const float *r, size_t padded, unsigned row, uint8_t *codes)
+{
+    unsigned shift = kernel_nibble_shift(row);
+    unsigned keep = ~(15u << shift);
+    uint8_t *byte = codes + kernel_nibble_byte(row);
+    for (size_t i = 0; i < padded; i += 8) {
+        unsigned clear = ~(unsigned)_mm256_movemask_ps(_mm256_loadu_ps(r + i));
+        byte[0] = (uint8_t)((byte[0] & keep) | (clear & 15) << shift);
+        byte[KERNEL_TABLE_BYTES] =
+            (uint8_t)((byte[KERNEL_TABLE_BYTES] & keep) | (clear >> 4 & 15) << shift);
+        byte += 2 * KERNEL_TABLE_BYTES;
+    }
+}
+
+AVX2 static float group_max(const float *r, size_t padded)
+{
+    __m256 largest = _mm256_setzero_ps();
+    for (size_t i = 0; i < padded; i += LANES) {
+        __m256 a = absolute(_mm256_loadu_ps(r + i));
+        __m256 b = absolute(_mm256_loadu_ps(r + i + 8));
+        /* Neighbours add, then neighbouring pairs: the order within a group of four. */
+        __m256 pairs = _mm256_hadd_ps(a, b);
+        largest = _mm256_max_ps(_mm256_hadd_ps(pairs, pairs), largest);
+    }
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(largest), _mm256_extractf128_ps(largest, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* Entries of 8 subsets, numbered from 0 or from 8 (`v3` is the fourth value's share of all). */
+AVX2_INLINE __m256i eight_entries(__m256 v01, __m256 v2, __m256 v3, __m256 scale)
+{
+    __m256 sum = _mm256_add_ps(v01, _mm256_add_ps(v2, v3));
+    sum = _mm256_add_ps(_mm256_mul_ps(sum, scale), _mm256_set1_ps(0.5f));
+    return _mm256_cvttps_epi32(sum);
+}
+
+AVX2 static void make_tables(const float *r, size_t padded, float scale, uint8_t *tables)
+{
+    const __m256 zero = _mm256_setzero_ps();
+    const __m256 scales = _mm256_set1_ps(scale);
+    for (size_t i = 0; i < padded; i += KERNEL_TABLE_DIMS) {
+        __m256 if_set[4];
+        __m256 if_clear[4];
+        for (size_t j = 0; j < 4; j++) {
+            __m256 value = _mm256_broadcast_ss(r + i + j);
+            if_set[j] = _mm256_max_ps(value, zero);
+            if_clear[j] = _mm256_max_ps(_mm256_sub_ps(zero, value), zero);
+        }
+        __m256 v01 = _mm256_add_ps(_mm256_blend_ps(if_clear[0], if_set[0], 0xAA),
+                                   _mm256_blend_ps(if_clear[1], if_set[1], 0xCC));
+        __m256 v2 = _mm256_blend_ps(if_clear[2], if_set[2], 0xF0);
+        __m256i low = eight_entries(v01, v2, if_clear[3], scales);
+        __m256i high = eight_entries(v01, v2, if_set[3], scales);
+        /* 32 to 16 bits leaves quarters interleaved by halves: 0213 puts them in order. */
+        __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xD8);
+        __m128i bytes =
+            _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+        _mm_storeu_si128((__m128i *)(void *)(tables + i * 4), bytes);
+    }
+}
+
+/* ---------------------------------------------------------------- scan */
+
+AVX2_INLINE __m256i load_bytes(const uint8_t *from)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)from);
+}
+
+/* Even and odd bytes' sums of both halves, to 16 rows in order. */
+AVX2_INLINE __m256i rows_in_order(__m256i all, __m256i odd)
+{
+    __m256i even = _mm256_sub_epi16(all, _mm256_slli_epi16(odd, 8));
+    return _mm256_add_epi16(_mm256_permute2x128_si256(even, odd, 0x20),
+                            _mm256_permute2x128_si256(even, odd, 0x31));
+}
+
+/* Sums over up to 1024 tables (a multiple of 8): rows 0-15 and 16-31 in 16 bits. */
+AVX2_INLINE void sum_tables(const uint8_t *codes, const uint8_t *tables, size_t count,
+                            __m256i rows[2])
+{
+    const __m256i nibble = _mm256_set1_epi8(15);
+    __m256i low_all = _mm256_setzero_si256();
+    __m256i low_odd = _mm256_setzero_si256();
+    __m256i high_all = _mm256_setzero_si256();
+    __m256i high_odd = _mm256_setzero_si256();
+    for (size_t t = 0; t < count; t += 8) {
+        __m256i low[4];
+        __m256i high[4];
+        for (size_t j = 0; j < 4; j++) {
+            __m256i code = load_bytes(codes + 32 * j);
+            __m256i table = load_bytes(tables + 32 * j);
+            low[j] = _mm256_shuffle_epi8(table, _mm256_and_si256(code, nibble));
+            high[j] =
+                _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(code, 4), nibble));
+        }
+        __m256i low_sum =
+            _mm256_add_epi8(_mm256_add_epi8(low[0], low[1]), _mm256_add_epi8(low[2], low[3]));
+        __m256i high_sum =
+            _mm256_add_epi8(_mm256_add_epi8(high[0], high[1]), _mm256_add_epi8(high[2], high[3]));
+        low_all = _mm256_add_epi16(low_all, low_sum);
+        low_odd = _mm256_add_epi16(low_odd, _mm256_srli_epi16(low_sum, 8));
+        high_all = _mm256_add_epi16(high_all, high_sum);
+        high_odd = _mm256_add_epi16(high_odd, _mm256_srli_epi16(high_sum, 8));
+        codes += 128;
+        tables += 128;
+    }
+    rows[0] = rows_in_order(low_all, low_odd);
+    rows[1] = rows_in_order(high_all, high_odd);
+}
+
+/* Tables whose sums fit 16 bits. */
+#define TABLES_PER_SPILL 1024u
+
+AVX2_INLINE void sum_block(const uint8_t *codes, const kernel_probe *probe, __m256i sums[4])
+{
+    __m256i rows[2];
+    size_t count = probe->padded / KERNEL_TABLE_DIMS;
+    size_t now = count < TABLES_PER_SPILL ? count : TABLES_PER_SPILL;
+    sum_tables(codes, probe->tables, now, rows);
+    for (int i = 0; i < 2; i++) {
+        sums[2 * i] = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(rows[i]));
+        sums[2 * i + 1] = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(rows[i], 1));
+    }
+    if (count == now) return;
+    size_t offset = now * KERNEL_TABLE_BYTES;
+    sum_tables(codes + offset, probe->tables + offset, count - now, rows);
+    for (int i = 0; i < 2; i++) {
+        __m256i first = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(rows[i]));
+        __m256i second = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(rows[i], 1));
+        sums[2 * i] = _mm256_add_epi32(sums[2 * i], first);
+        sums[2 * i + 1] = _mm256_add_epi32(sums[2 * i + 1], second);
+    }
+}
+
+AVX2 static size_t scan(const kernel_probe *probe, const void *blocks, size_t rows,
+                        const uint64_t *live, size_t first, float limit, kernel_hits *hits)
+{
+    const __m256 steps = _mm256_set1_ps(probe->step);
+    const __m256 shifts = _mm256_set1_ps(probe->shift);
+    const __m256 widths = _mm256_set1_ps(probe->width);
+    const __m256 limits = _mm256_set1_ps(limit);
+    size_t block_bytes = kernel_block_bytes(probe->padded);
+    size_t count = rows / KERNEL_BLOCK_ROWS + (rows % KERNEL_BLOCK_ROWS != 0);
+    for (size_t block = first; block < count; block++) {
+        uint32_t wanted = kernel_live_rows(live, block, rows);
+        if (wanted == 0) continue;
+        const uint8_t *codes = (const uint8_t *)blocks + block * block_bytes;
+        __m256i sums[4];
+        sum_block(codes, probe, sums);
+        const float *factors = (const float *)(const void *)(codes + 4 * probe->padded);
+        uint32_t passes = 0;
+        for (int i = 0; i < 4; i++) {
+            __m256 add = _mm256_loadu_ps(factors + 8 * i);
+            __m256 scale = _mm256_loadu_ps(factors + 32 + 8 * i);
+            __m256 error = _mm256_loadu_ps(factors + 64 + 8 * i);
+            __m256 product =
+                _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sums[i]), steps), shifts);
+            __m256 lower = _mm256_sub_ps(_mm256_add_ps(add, _mm256_mul_ps(scale, product)),
+                                         _mm256_mul_ps(error, widths));
+            __m256 pass = _mm256_cmp_ps(lower, limits, _CMP_NGT_UQ);
+            passes |= (uint32_t)_mm256_movemask_ps(pass) << (8 * i);
+        }
+        wanted &= passes;
+        if (wanted == 0) continue;
+        for (int i = 0; i < 4; i++) {
+            _mm256_storeu_si256((__m256i *)(void *)(hits->sums + 8 * i), sums[i]);
+        }
+        hits->mask = wanted;
+        return block;
+    }
+    return count;
+}
+
+const kernels kernels_avx2 = {
+    .name = "avx2",
+    .dot = dot,
+    .l2 = l2,
+    .dot_rows = dot_rows,
+    .l2_rows = l2_rows,
+    .multiply = multiply,
+    .hadamard = hadamard,
+    .mix_halves = mix_halves,
+    .residual = residual,
+    .place_code = place_code,
+    .group_max = group_max,
+    .make_tables = make_tables,
+    .scan = scan,
+};

@@ -1,0 +1,414 @@
+/* The SIMD128 tier of WebAssembly: 128-bit vectors, so the 16 lanes are four registers.
+ *
+ * Same bits as scalar.c: a tail goes through a zeroed buffer of 16 elements, the tree adds
+ * registers 0 and 2, 1 and 3, then the two results, then halves. The scan is avx2.c's with one
+ * table a step instead of two. There is no prefetch in WebAssembly.
+ *
+ * Compiled with -msimd128. Threads: pure functions.
+ */
+#include <string.h>
+#include <wasm_simd128.h>
+
+#include "kernels/kernels.h"
+
+#define LANES 16u
+#define INLINE static inline __attribute__((always_inline))
+
+/* ---------------------------------------------------------------- distances */
+
+INLINE float add_lanes(const v128_t lanes[4])
+{
+    v128_t four =
+        wasm_f32x4_add(wasm_f32x4_add(lanes[0], lanes[2]), wasm_f32x4_add(lanes[1], lanes[3]));
+    v128_t two = wasm_f32x4_add(four, wasm_i32x4_shuffle(four, four, 2, 3, 2, 3));
+    return wasm_f32x4_extract_lane(two, 0) + wasm_f32x4_extract_lane(two, 1);
+}
+
+INLINE v128_t step(v128_t sum, v128_t a, v128_t b, bool squared)
+{
+    if (!squared) return wasm_f32x4_add(sum, wasm_f32x4_mul(a, b));
+    v128_t difference = wasm_f32x4_sub(a, b);
+    return wasm_f32x4_add(sum, wasm_f32x4_mul(difference, difference));
+}
+
+INLINE void sixteen(v128_t lanes[4], const float *a, const float *b, bool squared)
+{
+    for (int j = 0; j < 4; j++) {
+        lanes[j] = step(lanes[j], wasm_v128_load(a + 4 * j), wasm_v128_load(b + 4 * j), squared);
+    }
+}
+
+INLINE float one_row(const float *a, const float *b, size_t n, bool squared)
+{
+    v128_t lanes[4];
+    for (int j = 0; j < 4; j++)
+        lanes[j] = wasm_f32x4_const_splat(0);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        sixteen(lanes, a + i, b + i, squared);
+    if (i < n) {
+        float a_tail[LANES] = {0};
+        float b_tail[LANES] = {0};
+        memcpy(a_tail, a + i, (n - i) * sizeof(float));
+        memcpy(b_tail, b + i, (n - i) * sizeof(float));
+        sixteen(lanes, a_tail, b_tail, squared);
+    }
+    return add_lanes(lanes);
+}
+
+/* Two rows at a time: eight sums that do not wait for each other. */
+INLINE void two_rows(const float *query, const float *const rows[2], size_t n, bool squared,
+                     float results[2])
+{
+    v128_t first[4];
+    v128_t second[4];
+    for (int j = 0; j < 4; j++)
+        first[j] = second[j] = wasm_f32x4_const_splat(0);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        sixteen(first, query + i, rows[0] + i, squared);
+        sixteen(second, query + i, rows[1] + i, squared);
+    }
+    if (i < n) {
+        float tails[3][LANES] = {{0}};
+        memcpy(tails[0], query + i, (n - i) * sizeof(float));
+        memcpy(tails[1], rows[0] + i, (n - i) * sizeof(float));
+        memcpy(tails[2], rows[1] + i, (n - i) * sizeof(float));
+        sixteen(first, tails[0], tails[1], squared);
+        sixteen(second, tails[0], tails[2], squared);
+    }
+    results[0] = add_lanes(first);
+    results[1] = add_lanes(second);
+}
+
+INLINE void many_rows(const float *query, const float *const *rows, size_t count, size_t n,
+                      bool squared, float *results)
+{
+    size_t row = 0;
+    for (; row + 2 <= count; row += 2)
+        two_rows(query, rows + row, n, squared, results + row);
+    if (row < count) results[row] = one_row(query, rows[row], n, squared);
+}
+
+static float dot(const float *a, const float *b, size_t n)
+{
+    return one_row(a, b, n, false);
+}
+
+static float l2(const float *a, const float *b, size_t n)
+{
+    return one_row(a, b, n, true);
+}
+
+static void dot_rows(const float *query, const float *const *rows, size_t count, size_t n,
+                     float *results)
+{
+    many_rows(query, rows, count, n, false, results);
+}
+
+static void l2_rows(const float *query, const float *const *rows, size_t count, size_t n,
+                    float *results)
+{
+    many_rows(query, rows, count, n, true, results);
+}
+
+/* ---------------------------------------------------------------- rotation */
+
+static void multiply(float *x, const float *by, size_t n)
+{
+    for (size_t i = 0; i < n; i += 4) {
+        wasm_v128_store(x + i, wasm_f32x4_mul(wasm_v128_load(x + i), wasm_v128_load(by + i)));
+    }
+}
+
+INLINE void butterfly(v128_t *a, v128_t *b)
+{
+    v128_t sum = wasm_f32x4_add(*a, *b);
+    *b = wasm_f32x4_sub(*a, *b);
+    *a = sum;
+}
+
+/* Steps 1 and 2 inside a register: the partner comes by a shuffle, the upper one of a pair
+ * changes its sign, and both add. */
+INLINE v128_t hadamard_4(v128_t x)
+{
+    const v128_t sign_1 = wasm_f32x4_const(0.0f, -0.0f, 0.0f, -0.0f);
+    const v128_t sign_2 = wasm_f32x4_const(0.0f, 0.0f, -0.0f, -0.0f);
+    x = wasm_f32x4_add(wasm_i32x4_shuffle(x, x, 1, 0, 3, 2), wasm_v128_xor(x, sign_1));
+    return wasm_f32x4_add(wasm_i32x4_shuffle(x, x, 2, 3, 0, 1), wasm_v128_xor(x, sign_2));
+}
+
+/* Steps 1 to 16 of 32 elements in eight registers. */
+INLINE void hadamard_32(float *x)
+{
+    v128_t v[8];
+    for (int i = 0; i < 8; i++)
+        v[i] = hadamard_4(wasm_v128_load(x + 4 * i));
+    for (int i = 0; i < 8; i += 2)
+        butterfly(&v[i], &v[i + 1]);
+    for (int i = 0; i < 8; i += 4) {
+        butterfly(&v[i], &v[i + 2]);
+        butterfly(&v[i + 1], &v[i + 3]);
+    }
+    for (int i = 0; i < 4; i++)
+        butterfly(&v[i], &v[i + 4]);
+    for (int i = 0; i < 8; i++)
+        wasm_v128_store(x + 4 * i, v[i]);
+}
+
+/* Steps h and 2h in one pass. */
+INLINE void hadamard_two_steps(float *x, size_t n, size_t h)
+{
+    for (size_t start = 0; start < n; start += 4 * h) {
+        for (size_t i = start; i < start + h; i += 4) {
+            v128_t v[4];
+            for (size_t j = 0; j < 4; j++)
+                v[j] = wasm_v128_load(x + i + j * h);
+            butterfly(&v[0], &v[1]);
+            butterfly(&v[2], &v[3]);
+            butterfly(&v[0], &v[2]);
+            butterfly(&v[1], &v[3]);
+            for (size_t j = 0; j < 4; j++)
+                wasm_v128_store(x + i + j * h, v[j]);
+        }
+    }
+}
+
+INLINE void hadamard_step(float *x, size_t n, size_t h)
+{
+    for (size_t start = 0; start < n; start += 2 * h) {
+        for (size_t i = start; i < start + h; i += 4) {
+            v128_t a = wasm_v128_load(x + i);
+            v128_t b = wasm_v128_load(x + i + h);
+            butterfly(&a, &b);
+            wasm_v128_store(x + i, a);
+            wasm_v128_store(x + i + h, b);
+        }
+    }
+}
+
+static void hadamard(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += 32)
+        hadamard_32(x + i);
+    size_t h = 32;
+    for (; 4 * h <= n; h *= 4)
+        hadamard_two_steps(x, n, h);
+    if (h < n) hadamard_step(x, n, h);
+}
+
+static void mix_halves(float *x, size_t n)
+{
+    const v128_t root = wasm_f32x4_const_splat(KERNEL_HALF_ROOT);
+    size_t half = n / 2;
+    for (size_t i = 0; i < half; i += 4) {
+        v128_t a = wasm_v128_load(x + i);
+        v128_t b = wasm_v128_load(x + i + half);
+        butterfly(&a, &b);
+        wasm_v128_store(x + i, wasm_f32x4_mul(a, root));
+        wasm_v128_store(x + i + half, wasm_f32x4_mul(b, root));
+    }
+}
+
+/* ---------------------------------------------------------------- codes and tables */
+
+static void residual(const float *x, const float *centre, size_t padded, float *r,
+                     kernel_sums *sums)
+{
+    v128_t l1[4];
+    v128_t squares[4];
+    v128_t product[4];
+    for (int j = 0; j < 4; j++)
+        l1[j] = squares[j] = product[j] = wasm_f32x4_const_splat(0);
+    for (size_t i = 0; i < padded; i += LANES) {
+        for (size_t j = 0; j < 4; j++) {
+            v128_t c = wasm_v128_load(centre + i + 4 * j);
+            v128_t value = wasm_f32x4_sub(wasm_v128_load(x + i + 4 * j), c);
+            wasm_v128_store(r + i + 4 * j, value);
+            l1[j] = wasm_f32x4_add(l1[j], wasm_f32x4_abs(value));
+            squares[j] = wasm_f32x4_add(squares[j], wasm_f32x4_mul(value, value));
+            product[j] = wasm_f32x4_add(product[j], wasm_f32x4_mul(value, c));
+        }
+    }
+    sums->l1 = add_lanes(l1);
+    sums->squares = add_lanes(squares);
+    sums->dot = add_lanes(product);
+}
+
+static void place_code(const float *r, size_t padded, unsigned row, uint8_t *codes)
+{
+    unsigned shift = kernel_nibble_shift(row);
+    unsigned keep = ~(15u << shift);
+    uint8_t *byte = codes + kernel_nibble_byte(row);
+    for (size_t i = 0; i < padded; i += KERNEL_TABLE_DIMS) {
+        unsigned clear = ~(unsigned)wasm_i32x4_bitmask(wasm_v128_load(r + i)) & 15;
+        *byte = (uint8_t)((*byte & keep) | clear << shift);
+        byte += KERNEL_TABLE_BYTES;
+    }
+}
+
+static float group_max(const float *r, size_t padded)
+{
+    v128_t largest = wasm_f32x4_const_splat(0);
+    for (size_t i = 0; i < padded; i += LANES) {
+        /* Four groups, one in each lane: transposed by two rounds of shuffles. */
+        v128_t a = wasm_f32x4_abs(wasm_v128_load(r + i));
+        v128_t b = wasm_f32x4_abs(wasm_v128_load(r + i + 4));
+        v128_t c = wasm_f32x4_abs(wasm_v128_load(r + i + 8));
+        v128_t d = wasm_f32x4_abs(wasm_v128_load(r + i + 12));
+        v128_t ab = wasm_f32x4_add(wasm_i32x4_shuffle(a, b, 0, 2, 4, 6),
+                                   wasm_i32x4_shuffle(a, b, 1, 3, 5, 7));
+        v128_t cd = wasm_f32x4_add(wasm_i32x4_shuffle(c, d, 0, 2, 4, 6),
+                                   wasm_i32x4_shuffle(c, d, 1, 3, 5, 7));
+        v128_t sums = wasm_f32x4_add(wasm_i32x4_shuffle(ab, cd, 0, 2, 4, 6),
+                                     wasm_i32x4_shuffle(ab, cd, 1, 3, 5, 7));
+        largest = wasm_f32x4_pmax(largest, sums);
+    }
+    v128_t two = wasm_f32x4_pmax(largest, wasm_i32x4_shuffle(largest, largest, 2, 3, 2, 3));
+    float a = wasm_f32x4_extract_lane(two, 0);
+    float b = wasm_f32x4_extract_lane(two, 1);
+    return b > a ? b : a;
+}
+
+INLINE v128_t four_entries(v128_t v01, v128_t v2, v128_t v3, v128_t scale)
+{
+    v128_t sum = wasm_f32x4_add(v01, wasm_f32x4_add(v2, v3));
+    sum = wasm_f32x4_add(wasm_f32x4_mul(sum, scale), wasm_f32x4_const_splat(0.5f));
+    return wasm_i32x4_trunc_sat_f32x4(sum);
+}
+
+static void make_tables(const float *r, size_t padded, float scale, uint8_t *tables)
+{
+    const v128_t zero = wasm_f32x4_const_splat(0);
+    const v128_t scales = wasm_f32x4_splat(scale);
+    for (size_t i = 0; i < padded; i += KERNEL_TABLE_DIMS) {
+        v128_t if_set[4];
+        v128_t if_clear[4];
+        for (size_t j = 0; j < 4; j++) {
+            v128_t value = wasm_v128_load32_splat(r + i + j);
+            if_set[j] = wasm_f32x4_pmax(zero, value);
+            if_clear[j] = wasm_f32x4_pmax(zero, wasm_f32x4_neg(value));
+        }
+        v128_t v01 = wasm_f32x4_add(wasm_i32x4_shuffle(if_clear[0], if_set[0], 0, 5, 2, 7),
+                                    wasm_i32x4_shuffle(if_clear[1], if_set[1], 0, 1, 6, 7));
+        v128_t entries[4]; /* subsets 0-3, 4-7, 8-11, 12-15 */
+        entries[0] = four_entries(v01, if_clear[2], if_clear[3], scales);
+        entries[1] = four_entries(v01, if_set[2], if_clear[3], scales);
+        entries[2] = four_entries(v01, if_clear[2], if_set[3], scales);
+        entries[3] = four_entries(v01, if_set[2], if_set[3], scales);
+        v128_t low = wasm_i16x8_narrow_i32x4(entries[0], entries[1]);
+        v128_t high = wasm_i16x8_narrow_i32x4(entries[2], entries[3]);
+        wasm_v128_store(tables + i * 4, wasm_u8x16_narrow_i16x8(low, high));
+    }
+}
+
+/* ---------------------------------------------------------------- scan */
+
+/* Sums over up to 1024 tables (a multiple of 4): four times eight rows in 16 bits. */
+INLINE void sum_tables(const uint8_t *codes, const uint8_t *tables, size_t count, v128_t rows[4])
+{
+    const v128_t nibble = wasm_i8x16_const_splat(15);
+    v128_t low_all = wasm_i16x8_const_splat(0);
+    v128_t low_odd = low_all;
+    v128_t high_all = low_all;
+    v128_t high_odd = low_all;
+    for (size_t t = 0; t < count; t += 4) {
+        v128_t low[4];
+        v128_t high[4];
+        for (size_t j = 0; j < 4; j++) {
+            v128_t code = wasm_v128_load(codes + 16 * j);
+            v128_t table = wasm_v128_load(tables + 16 * j);
+            low[j] = wasm_i8x16_swizzle(table, wasm_v128_and(code, nibble));
+            high[j] = wasm_i8x16_swizzle(table, wasm_v128_and(wasm_u16x8_shr(code, 4), nibble));
+        }
+        v128_t low_sum =
+            wasm_i8x16_add(wasm_i8x16_add(low[0], low[1]), wasm_i8x16_add(low[2], low[3]));
+        v128_t high_sum =
+            wasm_i8x16_add(wasm_i8x16_add(high[0], high[1]), wasm_i8x16_add(high[2], high[3]));
+        low_all = wasm_i16x8_add(low_all, low_sum);
+        low_odd = wasm_i16x8_add(low_odd, wasm_u16x8_shr(low_sum, 8));
+        high_all = wasm_i16x8_add(high_all, high_sum);
+        high_odd = wasm_i16x8_add(high_odd, wasm_u16x8_shr(high_sum, 8));
+        codes += 64;
+        tables += 64;
+    }
+    rows[0] = wasm_i16x8_sub(low_all, wasm_i16x8_shl(low_odd, 8));
+    rows[1] = low_odd;
+    rows[2] = wasm_i16x8_sub(high_all, wasm_i16x8_shl(high_odd, 8));
+    rows[3] = high_odd;
+}
+
+/* Tables whose sums fit 16 bits. */
+#define TABLES_PER_SPILL 1024u
+
+INLINE void sum_block(const uint8_t *codes, const kernel_probe *probe, v128_t sums[8])
+{
+    v128_t rows[4];
+    size_t count = probe->padded / KERNEL_TABLE_DIMS;
+    size_t now = count < TABLES_PER_SPILL ? count : TABLES_PER_SPILL;
+    sum_tables(codes, probe->tables, now, rows);
+    for (int i = 0; i < 4; i++) {
+        sums[2 * i] = wasm_u32x4_extend_low_u16x8(rows[i]);
+        sums[2 * i + 1] = wasm_u32x4_extend_high_u16x8(rows[i]);
+    }
+    if (count == now) return;
+    size_t offset = now * KERNEL_TABLE_BYTES;
+    sum_tables(codes + offset, probe->tables + offset, count - now, rows);
+    for (int i = 0; i < 4; i++) {
+        sums[2 * i] = wasm_i32x4_add(sums[2 * i], wasm_u32x4_extend_low_u16x8(rows[i]));
+        sums[2 * i + 1] = wasm_i32x4_add(sums[2 * i + 1], wasm_u32x4_extend_high_u16x8(rows[i]));
+    }
+}
+
+static size_t scan(const kernel_probe *probe, const void *blocks, size_t rows, const uint64_t *live,
+                   size_t first, float limit, kernel_hits *hits)
+{
+    const v128_t steps = wasm_f32x4_splat(probe->step);
+    const v128_t shifts = wasm_f32x4_splat(probe->shift);
+    const v128_t widths = wasm_f32x4_splat(probe->width);
+    const v128_t limits = wasm_f32x4_splat(limit);
+    size_t block_bytes = kernel_block_bytes(probe->padded);
+    size_t count = rows / KERNEL_BLOCK_ROWS + (rows % KERNEL_BLOCK_ROWS != 0);
+    for (size_t block = first; block < count; block++) {
+        uint32_t wanted = kernel_live_rows(live, block, rows);
+        if (wanted == 0) continue;
+        const uint8_t *codes = (const uint8_t *)blocks + block * block_bytes;
+        v128_t sums[8];
+        sum_block(codes, probe, sums);
+        const uint8_t *factors = codes + 4 * probe->padded;
+        uint32_t fails = 0;
+        for (int i = 0; i < 8; i++) {
+            v128_t add = wasm_v128_load(factors + 16 * i);
+            v128_t scale = wasm_v128_load(factors + 128 + 16 * i);
+            v128_t error = wasm_v128_load(factors + 256 + 16 * i);
+            v128_t product =
+                wasm_f32x4_add(wasm_f32x4_mul(wasm_f32x4_convert_i32x4(sums[i]), steps), shifts);
+            v128_t lower = wasm_f32x4_sub(wasm_f32x4_add(add, wasm_f32x4_mul(scale, product)),
+                                          wasm_f32x4_mul(error, widths));
+            fails |= (uint32_t)wasm_i32x4_bitmask(wasm_f32x4_gt(lower, limits)) << (4 * i);
+        }
+        wanted &= ~fails;
+        if (wanted == 0) continue;
+        for (int i = 0; i < 8; i++)
+            wasm_v128_store(hits->sums + 4 * i, sums[i]);
+        hits->mask = wanted;
+        return block;
+    }
+    return count;
+}
+
+const kernels kernels_simd128 = {
+    .name = "simd128",
+    .dot = dot,
+    .l2 = l2,
+    .dot_rows = dot_rows,
+    .l2_rows = l2_rows,
+    .multiply = multiply,
+    .hadamard = hadamard,
+    .mix_halves = mix_halves,
+    .residual = residual,
+    .place_code = place_code,
+    .group_max = group_max,
+    .make_tables = make_tables,
+    .scan = scan,
+};
