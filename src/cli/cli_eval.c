@@ -1,0 +1,418 @@
+/* cli_eval.c: `veer eval`: recall and speed on queries whose true neighbours are known.
+ *
+ * One thread, queries one at a time, one prepared query without documents, one snapshot; before
+ * the clock starts every query runs once (at most WARM_UP_SECONDS). A query's time is that of
+ * veer_query_run and of freeing its results: what a program pays for a search.
+ *
+ * recall@k = found true neighbours / (queries * k), where the true neighbours of a query are the
+ * first k rows of its truth list. With --ties a returned row that is not in the list also counts
+ * where its distance is at most that of the k-th neighbour of an exact search by this engine
+ * (within TIE_TOLERANCE of it, relative): the list had to cut between equal rows somewhere.
+ * Never more than k of a query count.
+ *
+ * Ids must be row numbers, as `veer import` gives them to vector files.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli_database.h"
+#include "cli_options.h"
+#include "cli_output.h"
+#include "cli_search.h"
+#include "readers.h"
+
+static const double WARM_UP_SECONDS = 1.0;
+static const double TIE_TOLERANCE = 1e-6; /* float32 sums of a few hundred products */
+
+typedef struct eval_options {
+    const char *queries;
+    const char *truth;
+    uint64_t k;
+    uint64_t limit;
+    uint64_t rounds;
+    bool exact;
+    double recall;
+    bool ties;
+    const char *collection;
+    const char *field;
+    bool json;
+} eval_options;
+
+static const cli_option options_table[] = {
+    {"queries", 'q', CLI_TEXT, offsetof(eval_options, queries), "FILE", 0, 0,
+     "fvecs, bvecs or npy file, a query a row"},
+    {"truth", 't', CLI_TEXT, offsetof(eval_options, truth), "FILE", 0, 0,
+     "ivecs file: for each query the row numbers of its nearest rows, nearest first"},
+    {"k", 'k', CLI_INTEGER, offsetof(eval_options, k), "N", 1, VEER_K_MAX,
+     "results a query (default 10); truth lists must be as long"},
+    {"limit", 'n', CLI_INTEGER, offsetof(eval_options, limit), "N", 1, 1e15,
+     "only the first N queries"},
+    {"rounds", 0, CLI_INTEGER, offsetof(eval_options, rounds), "N", 1, 1000,
+     "time all queries N times (default 1)"},
+    {"exact", 0, CLI_FLAG, offsetof(eval_options, exact), NULL, 0, 0, "compare every vector"},
+    {"recall", 'r', CLI_REAL, offsetof(eval_options, recall), "R", 0, 1,
+     "ask the engine for this recall (default 0.95)"},
+    {"ties", 0, CLI_FLAG, offsetof(eval_options, ties), NULL, 0, 0,
+     "rows as near as the k-th count too (one more exact search a query)"},
+    {"collection", 'c', CLI_TEXT, offsetof(eval_options, collection), "NAME", 0, 0,
+     "collection to search (default: the only one)"},
+    {"field", 'f', CLI_TEXT, offsetof(eval_options, field), "NAME", 0, 0,
+     "vector field to search (default: the only one)"},
+    {"json", 0, CLI_FLAG, offsetof(eval_options, json), NULL, 0, 0,
+     "print one JSON object: recall, qps, p50_us, p99_us, visited (rows a query), rows, dims, "
+     "tier, k, queries, exact"},
+};
+
+typedef struct evaluation {
+    const cli_context *cli;
+    const eval_options *options;
+    cli_database database;
+    const cli_field *field;
+    veer_snapshot *snapshot;
+    veer_query *query;
+    veer_query *exact_query; /* with --ties */
+    float *queries;
+    int32_t *truth;
+    uint64_t queries_count;
+    uint32_t dims;
+    uint32_t truth_length;
+    double *latencies; /* seconds, queries_count * rounds */
+    /* Results. */
+    uint64_t found;
+    uint64_t wanted;
+    uint64_t visited;
+    uint64_t rows;
+    bool all_exact;
+    double seconds;
+} evaluation;
+
+static veer_status load_files(evaluation *eval, veer_error *error)
+{
+    const eval_options *options = eval->options;
+    vector_format format = VECTORS_FVECS;
+    uint64_t limit = options->limit != 0 ? options->limit : UINT64_MAX;
+    uint64_t lists = 0;
+    float *truth = NULL;
+    if (!vectors_format_of(options->queries, &format) || format == VECTORS_IVECS) {
+        return cli_error(error, VEER_E_INVALID,
+                         "--queries %s: the name must end in .fvecs, .bvecs or .npy",
+                         options->queries);
+    }
+    veer_status status = vectors_read_all(options->queries, format, limit, &eval->queries,
+                                          &eval->queries_count, &eval->dims, error);
+    if (status == VEER_OK) {
+        status = vectors_read_all(options->truth, VECTORS_IVECS, limit, &truth, &lists,
+                                  &eval->truth_length, error);
+        eval->truth = (int32_t *)(void *)truth;
+    }
+    if (status == VEER_OK && lists != eval->queries_count) {
+        status = cli_error(error, VEER_E_INVALID, "%s has %llu lists, %s has %llu queries",
+                           options->truth, (unsigned long long)lists, options->queries,
+                           (unsigned long long)eval->queries_count);
+    }
+    if (status == VEER_OK && eval->truth_length < options->k) {
+        status = cli_error(error, VEER_E_RANGE, "%s: row 0 lists %u neighbours, -k asks for %llu",
+                           options->truth, eval->truth_length, (unsigned long long)options->k);
+    }
+    return status;
+}
+
+static int prepare(evaluation *eval)
+{
+    cli_text json = {0};
+    veer_error error = {0};
+    search_request request = {
+        .k = eval->options->k,
+        .field = eval->field->name,
+        .recall = eval->options->recall,
+        .exact = eval->options->exact,
+        .select = "false",
+    };
+    search_request_json(&request, &json);
+    veer_status status = veer_snapshot_open(eval->database.database, &eval->snapshot, &error);
+    if (status == VEER_OK && !json.failed) {
+        status = veer_query_prepare(eval->database.collection, json.data, &eval->query, &error);
+    }
+    request.exact = true;
+    text_clear(&json);
+    search_request_json(&request, &json);
+    if (status == VEER_OK && eval->options->ties && !json.failed) {
+        status =
+            veer_query_prepare(eval->database.collection, json.data, &eval->exact_query, &error);
+    }
+    if (status == VEER_OK && json.failed) {
+        status = cli_error(&error, VEER_E_NOMEM, "out of memory for the request");
+    }
+    if (status == VEER_OK) {
+        status =
+            veer_count(eval->database.collection, eval->snapshot, NULL, NULL, &eval->rows, &error);
+    }
+    text_free(&json);
+    return status == VEER_OK ? CLI_OK : cli_fail(eval->cli, &error);
+}
+
+/* Distance of the k-th nearest row, or infinity where there are fewer. */
+static veer_status kth_distance(const evaluation *eval, const float *query, double *distance,
+                                veer_error *error)
+{
+    veer_results *results = NULL;
+    veer_status status = veer_query_run(eval->exact_query, eval->snapshot, query, 1, eval->dims,
+                                        NULL, &results, error);
+    if (status == VEER_OK) {
+        size_t rows = veer_results_rows(results);
+        *distance =
+            rows < eval->options->k ? INFINITY : (double)veer_results_distances(results)[rows - 1];
+    }
+    veer_results_free(results);
+    return status;
+}
+
+/* The row number that an id is; -1 where it is none. */
+static int64_t row_of(const char *id, size_t bytes)
+{
+    int64_t row = 0;
+    if (bytes == 0 || bytes > 18 || (id[0] == '0' && bytes > 1)) {
+        return -1;
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        if (id[i] < '0' || id[i] > '9') {
+            return -1;
+        }
+        row = row * 10 + (id[i] - '0');
+    }
+    return row;
+}
+
+static bool is_listed(const int32_t *list, uint64_t k, int64_t row)
+{
+    for (uint64_t i = 0; i < k; i++) {
+        if ((int64_t)list[i] == row) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Counts the true neighbours among the results of query `number`. */
+static veer_status score(evaluation *eval, uint64_t number, const veer_results *results,
+                         veer_error *error)
+{
+    uint64_t k = eval->options->k;
+    const int32_t *list = eval->truth + number * eval->truth_length;
+    const uint32_t *offsets = NULL;
+    const char *ids = veer_results_ids(results, &offsets);
+    const float *distances = veer_results_distances(results);
+    double bound = -INFINITY;
+    uint64_t wanted = 0;
+    uint64_t found = 0;
+    for (uint64_t i = 0; i < k; i++) {
+        wanted += list[i] >= 0; /* shorter lists are filled up with -1 */
+    }
+    if (eval->options->ties) {
+        veer_status status = kth_distance(eval, eval->queries + number * eval->dims, &bound, error);
+        if (status != VEER_OK) {
+            return status;
+        }
+        bound += fabs(bound) * TIE_TOLERANCE;
+    }
+    for (size_t i = 0; i < veer_results_rows(results); i++) {
+        int64_t row = row_of(ids + offsets[i], offsets[i + 1] - offsets[i]);
+        if (row < 0) {
+            return cli_error(error, VEER_E_ID,
+                             "id \"%.*s\" is not a row number; eval needs ids as veer import gives "
+                             "them to vector files (or --row-ids)",
+                             (int)(offsets[i + 1] - offsets[i]), ids + offsets[i]);
+        }
+        found += is_listed(list, k, row) || (double)distances[i] <= bound;
+    }
+    eval->wanted += wanted;
+    eval->found += found < wanted ? found : wanted;
+    return VEER_OK;
+}
+
+/* Runs one query; *seconds receives its time. The results are scored where `scored`. */
+static veer_status run_query(evaluation *eval, uint64_t number, bool scored, double *seconds,
+                             veer_error *error)
+{
+    veer_results *results = NULL;
+    double started = cli_seconds();
+    veer_status status =
+        veer_query_run(eval->query, eval->snapshot, eval->queries + number * eval->dims, 1,
+                       eval->dims, NULL, &results, error);
+    double searched = cli_seconds() - started;
+    if (status == VEER_OK && scored) {
+        eval->visited += veer_results_visited(results);
+        eval->all_exact = eval->all_exact && veer_results_exact(results);
+        status = score(eval, number, results, error);
+    }
+    started = cli_seconds();
+    veer_results_free(results);
+    *seconds = searched + cli_seconds() - started;
+    return status;
+}
+
+static int measure(evaluation *eval)
+{
+    cli_progress progress;
+    veer_error error = {0};
+    veer_status status = VEER_OK;
+    double seconds = 0;
+    uint64_t rounds = eval->options->rounds;
+    uint64_t done = 0;
+    double started = cli_seconds();
+    for (uint64_t i = 0; i < eval->queries_count && status == VEER_OK; i++) {
+        status = run_query(eval, i, false, &seconds, &error);
+        if (cli_seconds() - started > WARM_UP_SECONDS) {
+            break;
+        }
+    }
+    eval->all_exact = true;
+    progress_begin(&progress, eval->cli, "eval", "queries");
+    for (uint64_t round = 0; round < rounds && status == VEER_OK; round++) {
+        for (uint64_t i = 0; i < eval->queries_count && status == VEER_OK; i++) {
+            status = run_query(eval, i, round == 0, &seconds, &error);
+            eval->latencies[done] = seconds;
+            eval->seconds += seconds;
+            done++;
+            progress_show(&progress, done, rounds * eval->queries_count, -1);
+            if (cli_interrupted()) {
+                progress_end(&progress);
+                return CLI_INTERRUPTED;
+            }
+        }
+    }
+    progress_end(&progress);
+    return status == VEER_OK ? CLI_OK : cli_fail(eval->cli, &error);
+}
+
+static int compare_seconds(const void *left, const void *right)
+{
+    double a = *(const double *)left;
+    double b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+/* Nearest-rank percentile of sorted values, in microseconds. */
+static double percentile_us(const double *sorted, uint64_t count, double share)
+{
+    double rank = ceil(share * (double)count);
+    uint64_t place = rank < 1 ? 0 : (uint64_t)rank - 1;
+    return sorted[place < count ? place : count - 1] * 1e6;
+}
+
+static int print_report(evaluation *eval)
+{
+    const eval_options *options = eval->options;
+    uint64_t runs = eval->queries_count * options->rounds;
+    qsort(eval->latencies, runs, sizeof *eval->latencies, compare_seconds);
+    double recall = eval->wanted > 0 ? (double)eval->found / (double)eval->wanted : 1;
+    double qps = eval->seconds > 0 ? (double)runs / eval->seconds : 0;
+    double p50 = percentile_us(eval->latencies, runs, 0.5);
+    double p99 = percentile_us(eval->latencies, runs, 0.99);
+    double visited = (double)eval->visited / (double)eval->queries_count;
+    if (options->json) {
+        printf("{\"recall\":%.6f,\"qps\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"visited\":%.1f,"
+               "\"rows\":%llu,\"dims\":%u,\"tier\":\"%s\",\"k\":%llu,\"queries\":%llu,"
+               "\"exact\":%s}\n",
+               recall, qps, p50, p99, visited, (unsigned long long)eval->rows, eval->dims,
+               veer_tier(), (unsigned long long)options->k, (unsigned long long)eval->queries_count,
+               eval->all_exact ? "true" : "false");
+        return CLI_OK;
+    }
+    cli_table table = {0};
+    char name[40];
+    int length = snprintf(name, sizeof name, "recall@%llu", (unsigned long long)options->k);
+    table_cell(&table, name, (size_t)length);
+    table_cell_format(&table, "%.4f%s", recall, options->ties ? " (ties count)" : "");
+    table_cell(&table, "queries/s", 9);
+    table_cell_grouped(&table, (uint64_t)(qps + 0.5));
+    table_cell(&table, "p50", 3);
+    table_cell_format(&table, "%.1f us", p50);
+    table_cell(&table, "p99", 3);
+    table_cell_format(&table, "%.1f us", p99);
+    table_cell(&table, "rows visited", 12);
+    table_cell_format(&table, "%.0f of %llu a query", visited, (unsigned long long)eval->rows);
+    table_cell(&table, "dimensions", 10);
+    table_cell_format(&table, "%u", eval->dims);
+    table_cell(&table, "search", 6);
+    table_cell_format(&table, "%s, tier %s", eval->all_exact ? "exact" : "approximate",
+                      veer_tier());
+    veer_status status = table_print_pairs(eval->cli, &table);
+    return status == VEER_OK ? CLI_OK : cli_fail_text(eval->cli, status, "out of memory");
+}
+
+static int evaluate(evaluation *eval)
+{
+    veer_error error = {0};
+    if (load_files(eval, &error) != VEER_OK) {
+        return cli_fail(eval->cli, &error);
+    }
+    eval->latencies = calloc(eval->queries_count, eval->options->rounds * sizeof(double));
+    if (eval->latencies == NULL) {
+        return cli_fail_text(eval->cli, VEER_E_NOMEM, "out of memory for the times");
+    }
+    eval->field = cli_vector_field(eval->cli, &eval->database, eval->options->field);
+    if (eval->field == NULL) {
+        return CLI_FAILED;
+    }
+    if (eval->field->dims != eval->dims) {
+        return cli_fail_text(
+            eval->cli, VEER_E_DIMENSION, "%s: row 0 has %u dimensions, field \"%s\" has %u",
+            eval->options->queries, eval->dims, eval->field->name, eval->field->dims);
+    }
+    int code = prepare(eval);
+    if (code == CLI_OK) {
+        code = measure(eval);
+    }
+    return code == CLI_OK ? print_report(eval) : code;
+}
+
+static int run(cli_context *cli, int argc, char **argv)
+{
+    eval_options options = {.k = 10, .rounds = 1};
+    evaluation eval = {.cli = cli, .options = &options};
+    int positionals = 0;
+    int code = cli_parse(cli, argc, argv, &options, &positionals);
+    if (code != CLI_GO) {
+        return code;
+    }
+    if (options.queries == NULL || options.truth == NULL) {
+        return cli_usage(cli, "give --queries FILE and --truth FILE");
+    }
+    if (options.exact && options.recall > 0) {
+        return cli_usage(cli, "--exact finds all there are; leave out --recall");
+    }
+    cli_catch_interrupts();
+    code = cli_open_collection(cli, argv[0], CLI_READ, options.collection, &eval.database);
+    if (code == CLI_OK) {
+        code = evaluate(&eval);
+    }
+    veer_query_free(eval.query);
+    veer_query_free(eval.exact_query);
+    veer_snapshot_close(eval.snapshot);
+    free(eval.queries);
+    free(eval.truth);
+    free(eval.latencies);
+    return cli_finish(cli, cli_close(cli, &eval.database, code));
+}
+
+const cli_command command_eval = {
+    .name = "eval",
+    .summary = "measure recall and speed on queries with known neighbours",
+    .usage = "DB --queries FILE --truth FILE [-k N] [--exact | --recall R] [--json]",
+    .description =
+        "Runs every query once to warm up, then again under the clock: one thread, one query at a "
+        "time, without documents. Prints recall@k against the first k of each truth list, queries "
+        "a second, the median and the 99th percentile of a query's time, and the rows visited.\n\n"
+        "The database must have row numbers as ids, as veer import gives them to vector files.",
+    .examples = "veer import sift.veer sift_base.fvecs --create --metric l2\n"
+                "veer eval sift.veer --queries sift_query.fvecs --truth sift_groundtruth.ivecs\n"
+                "veer eval sift.veer -q sift_query.fvecs -t sift_groundtruth.ivecs -r 0.99 --json",
+    .options = options_table,
+    .options_count = sizeof options_table / sizeof options_table[0],
+    .positionals_min = 1,
+    .positionals_max = 1,
+    .run = run,
+};
