@@ -4,7 +4,7 @@
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ScriptError, capture, root, run, which } from './run.mjs';
+import { ScriptError, capture, root, runQuietly, which } from './run.mjs';
 
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
@@ -29,8 +29,10 @@ export function install(packages) {
   console.log(`setup: installing ${names}`);
   const wait = ['-qq', '-o', 'DPkg::Lock::Timeout=600'];
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  run('apt-get', [...wait, 'update'], { env });
-  run('apt-get', [...wait, 'install', '-y', '--no-install-recommends', ...packages], { env });
+  runQuietly('apt-get', [...wait, 'update'], { env });
+  runQuietly('apt-get', [...wait, 'install', '-y', '--no-install-recommends', ...packages], {
+    env,
+  });
 }
 
 /** The Debian mirror that this machine uses, as its own package sources name it. */
@@ -77,7 +79,7 @@ export class PrivateSources {
       '',
     ];
     writeFileSync(join(this.#folder, 'parts', 'veer.sources'), sources.join('\n'));
-    run('apt-get', ['-qq', ...this.#options(), 'update']);
+    runQuietly('apt-get', ['-qq', ...this.#options(), 'update']);
     this.#isUpdated = true;
   }
 
@@ -100,7 +102,7 @@ export class PrivateSources {
     }
     this.#update();
     const cwd = join(this.#folder, 'files');
-    run('apt-get', ['-qq', ...this.#options(), ...args], { cwd });
+    runQuietly('apt-get', ['-qq', ...this.#options(), ...args], { cwd });
     return cwd;
   }
 }

@@ -50,6 +50,7 @@ export const requirements = [
   },
   { package: 'libcmocka-dev', group: 'test', there: file('/usr/include/cmocka.h') },
   { package: 'chromium', group: 'test', there: onPath('chromium') },
+  { package: 'fonts-dejavu-core', group: 'test', there: file('/usr/share/fonts/truetype') },
 ];
 
 /** Emscripten's LLVM; needed only where our own copy of Emscripten is used. */

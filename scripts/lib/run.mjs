@@ -21,6 +21,21 @@ export function run(command, args, options = {}) {
   }
 }
 
+/** Runs a command silently; what it printed is shown only when it fails. */
+export function runQuietly(command, args, options = {}) {
+  const result = spawnSync(command, args, {
+    encoding: 'utf8',
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    maxBuffer: 64 << 20,
+    ...options,
+  });
+  if (!result.error && result.status === 0) return;
+  const output = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim();
+  const why = result.error?.message ?? `exit code ${result.status}`;
+  throw new ScriptError(`${output}\n${[command, ...args].join(' ')}: ${why}`);
+}
+
 /** Runs a command and returns what it printed, or null when it could not run or failed. */
 export function capture(command, args, options = {}) {
   const result = spawnSync(command, args, {
