@@ -43,8 +43,15 @@ endif()
 
 add_library(veer_warnings INTERFACE)
 target_link_libraries(veer_warnings INTERFACE veer_build_flags)
+# gcc's -Wshadow also warns where a variable bears a type's name (`schema *schema`), which we like
+# to write; clang's does not. Both catch variables that hide variables.
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  set(veer_shadow -Wshadow=local)
+else()
+  set(veer_shadow -Wshadow)
+endif()
 target_compile_options(veer_warnings INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wvla
+  -Wall -Wextra -Wpedantic ${veer_shadow} -Wconversion -Wstrict-prototypes -Wvla
   -ffp-contract=off -fno-math-errno
 )
 if(VEER_SANITIZE)

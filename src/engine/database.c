@@ -1,0 +1,189 @@
+/* Opening and closing a database. */
+#include <string.h>
+
+#include "engine/active.h"
+#include "engine/manifest.h"
+#include "engine/version.h"
+#include "engine/work.h"
+#include "engine/write.h"
+#include "platform/random.h"
+
+/* ---------------------------------------------------------------- storage by location */
+
+static veer_status open_path(veer_database *database, const char *path, veer_error *error)
+{
+#ifdef __wasm__
+    uint32_t storage = 0;
+    const char *digits = path + 5;
+    if (strncmp(path, "host:", 5) != 0 || *digits == 0)
+        VEER_FAIL(error, VEER_E_UNSUPPORTED, "'%.200s': in WebAssembly a location is memory: or host:N",
+                  path);
+    for (; *digits >= '0' && *digits <= '9'; digits++)
+        storage = storage * 10 + (uint32_t)(*digits - '0');
+    VEER_TRY(io_host_new(database->allocator, storage, &database->io, error));
+    database->io_is_host = true;
+    return VEER_OK;
+#else
+    io_kind kind;
+    VEER_TRY(io_posix_kind(path, &kind, error));
+    if (kind == IO_FILE) {
+        const char *name = NULL;
+        VEER_TRY(io_posix_parent(database->allocator, path, &database->packed_parent, &name, error));
+        database->io_is_packed = true;
+        return packed_io_new(database->allocator, &database->packed_parent, name, &database->io,
+                             error);
+    }
+    if (kind == IO_NOTHING && !database->options.create)
+        VEER_FAIL(error, VEER_E_NOTFOUND,
+                  "there is no database at '%.300s'; open it with \"create\": true to make one", path);
+    VEER_TRY(io_posix_new(database->allocator, path, database->options.create, &database->io,
+                          error));
+    database->io_is_posix = true;
+    return VEER_OK;
+#endif
+}
+
+static veer_status open_io(veer_database *database, const char *location, const veer_io *io,
+                           veer_error *error)
+{
+    if (io) {
+        if (io->version != 1)
+            VEER_FAIL(error, VEER_E_UNSUPPORTED, "the I/O table has version %u; this needs 1",
+                      io->version);
+        database->io = *io;
+        return VEER_OK;
+    }
+    if (!location) VEER_FAIL(error, VEER_E_INVALID, "location is NULL");
+    if (strcmp(location, "memory:") == 0) {
+        database->options.create = true;
+        VEER_TRY(io_memory_new(database->allocator, &database->io, error));
+        database->io_is_memory = true;
+        return VEER_OK;
+    }
+    return open_path(database, location, error);
+}
+
+static void close_io(veer_database *database)
+{
+    if (database->io_is_locked) database->io.unlock(database->io.context);
+    if (database->io_is_memory) io_memory_free(&database->io);
+#ifdef __wasm__
+    if (database->io_is_host) io_host_free(&database->io);
+#else
+    if (database->io_is_posix) io_posix_free(&database->io);
+    if (database->io_is_packed) {
+        if (database->io.context) packed_io_free(&database->io);
+        if (database->packed_parent.context) io_posix_free(&database->packed_parent);
+    }
+#endif
+}
+
+/* ---------------------------------------------------------------- opening */
+
+static veer_status init_locks(veer_database *database, int *made, veer_error *error)
+{
+    thread_mutex *locks[] = {&database->state, &database->writer, &database->work};
+    for (*made = 0; *made < 3; ++*made)
+        if (thread_mutex_init(locks[*made]) != VEER_OK)
+            VEER_FAIL(error, VEER_E_NOMEM, "cannot make a lock");
+    return VEER_OK;
+}
+
+static void free_database(veer_database *database, int locks)
+{
+    work_abandon(database);
+    version_release(database->present);
+    for (size_t i = 0; i < database->collections_count; i++)
+        collection_state_release(database->collections[i]);
+    memory_array_free(database->allocator, database->collections,
+                      database->collections_capacity, sizeof(collection_state *));
+    memory_array_free(database->allocator, database->removals, database->removals_capacity,
+                      sizeof *database->removals);
+    if (database->store) {
+        veer_error ignored;
+        (void)store_close(database->store, &ignored);
+    }
+    close_io(database);
+    if (locks > 0) thread_mutex_fini(&database->state);
+    if (locks > 1) thread_mutex_fini(&database->writer);
+    if (locks > 2) thread_mutex_fini(&database->work);
+    veer_allocator base = database->budget.base;
+    memory_free(&base, database, sizeof *database);
+}
+
+static veer_status open_store(veer_database *database, veer_error *error)
+{
+    const database_options *options = &database->options;
+    bool readonly = options->mode == 1 || database->io_is_packed;
+    VEER_TRY(database->io.lock(database->io.context, !readonly, error));
+    database->io_is_locked = true;
+    store_options store_options = {
+        .create = options->create && !readonly,
+        .readonly = readonly,
+        .sync = (store_sync)options->sync,
+        .sync_interval_ms = (double)options->sync_interval_ms,
+        .wal_bytes = options->wal_bytes,
+        .cache_bytes = (size_t)options->cache_bytes,
+    };
+    uint64_t seed = 0;
+    platform_random(&seed, sizeof seed);
+    VEER_TRY(store_open(database->allocator, &database->io, &store_options, seed, &database->store,
+                        error));
+    database->id_seed = load_u64(store_id(database->store));
+    return VEER_OK;
+}
+
+static veer_status recover(veer_database *database, veer_error *error)
+{
+    const void *payload = NULL;
+    size_t bytes = 0;
+    store_catalogue(database->store, &payload, &bytes);
+    VEER_TRY(manifest_read(database, payload, bytes, error));
+    return store_replay(database->store, replay_record, database, error);
+}
+
+veer_status veer_open(const char *location, const veer_io *io, const char *options,
+                      const veer_allocator *allocator, veer_database **out, veer_error *error)
+{
+    if (!out) VEER_FAIL(error, VEER_E_INVALID, "database is NULL");
+    *out = NULL;
+    if (!allocator) allocator = memory_default();
+    veer_status status = VEER_OK;
+    int locks = 0;
+    veer_database *database = memory_new(allocator, sizeof *database);
+    if (!database) return error_nomem(error, "a database", sizeof *database);
+    memory_budget_init(&database->budget, allocator, SIZE_MAX);
+    database->allocator = &database->budget.allocator;
+    VEER_GOTO(init_locks(database, &locks, error));
+    VEER_GOTO(database_options_read(options, allocator, &database->options, error));
+    if (database->options.memory_limit > 0 && database->options.memory_limit < SIZE_MAX)
+        database->budget.limit = (size_t)database->options.memory_limit;
+    VEER_GOTO(open_io(database, location, io, error));
+    VEER_GOTO(open_store(database, error));
+    VEER_GOTO(recover(database, error));
+    *out = database;
+    database = NULL;
+done:
+    if (database) free_database(database, locks);
+    return status;
+}
+
+veer_status veer_close(veer_database *database, veer_error *error)
+{
+    if (!database) return VEER_OK;
+    thread_mutex_lock(&database->state);
+    size_t handles = database->handles;
+    thread_mutex_unlock(&database->state);
+    if (handles > 0)
+        VEER_FAIL(error, VEER_E_BUSY,
+                  "%zu handles of the database are open (collections, snapshots, queries, cursors or "
+                  "results): close them first",
+                  handles);
+    work_abandon(database);
+    version_release(database->present);
+    database->present = NULL;
+    veer_status status = store_close(database->store, error);
+    database->store = NULL;
+    free_database(database, 3);
+    return status;
+}

@@ -1,0 +1,130 @@
+/* The executor: runs one prepared request over one version of its collection.
+ *
+ *   masks    once a run: which rows may be results (visible, alive, matching), as bits by row and,
+ *            where a field is not in every row, by vector ordinal
+ *   plan     once a run: compare originals, or scan codes and rerank
+ *   search   once a query vector: the nearest, as hits
+ *   fetch    once a run: ids and documents
+ *
+ * Everything restarts from the beginning after VEER_PENDING; each step first asks for all that it
+ * can tell it will need.
+ */
+#ifndef VEER_ENGINE_EXECUTOR_H
+#define VEER_ENGINE_EXECUTOR_H
+
+#include "engine/results.h"
+
+/* One segment as this run sees it. */
+typedef struct search_part {
+    const segment_ref *ref;
+    const uint64_t *rows; /* bits: rows that may be results; NULL: all visible ones */
+    uint32_t rows_count;
+    segment_vectors vectors;
+    const uint64_t *live; /* the same by ordinal; NULL: all of vectors.count */
+    uint32_t live_count;
+} search_part;
+
+/* Codes that lie together and share a centre. */
+typedef struct search_run {
+    const void *blocks;
+    const float *centre;
+    const uint64_t *live; /* bit 0 is ordinal `first`; NULL: all */
+    uint32_t part, first, count;
+    bool has_new_centre; /* another one than the run before */
+} search_run;
+
+/* Ordinals without codes. */
+typedef struct search_gap {
+    uint32_t part, first, end;
+} search_gap;
+
+#define EXECUTOR_BATCH 256u /* originals compared in one go; arbitrary, as long as it is small */
+
+/* Places for one batch. */
+typedef struct search_batch {
+    const float *vectors[EXECUTOR_BATCH];
+    float norms[EXECUTOR_BATCH];
+    float distances[EXECUTOR_BATCH];
+    uint64_t keys[EXECUTOR_BATCH]; /* segment << 32 | row */
+    size_t count;
+} search_batch;
+
+typedef struct executor {
+    veer_database *database;
+    const collection_version *collection;
+    const filter *filter; /* bound; NULL: none */
+    const field *field;   /* NULL: no vectors are asked about */
+    const flat_space *space;
+    uint64_t k, offset;
+    bool wants_exact;
+    double recall;
+    float sigmas; /* flat_sigmas(recall) */
+    arena *prepared; /* lives for the run */
+    arena *scratch;  /* reset for every query */
+
+    search_part *parts; /* one a segment */
+    search_run *runs;
+    size_t runs_count, runs_capacity;
+    search_gap *gaps;
+    size_t gaps_count, gaps_capacity;
+    search_batch *batch;
+    topk_entry *entries; /* k + offset, or fewer where fewer match */
+    uint64_t matches;    /* rows, or vectors of the field, that may be results */
+    uint64_t coded;      /* ordinals under codes */
+    size_t wanted;       /* min(k + offset, matches) */
+    bool is_exact;       /* the plan */
+    bool is_local;       /* originals are at hand: no read waits */
+
+    hit *hits;
+    size_t hits_count, hits_capacity;
+
+    /* What really happened. */
+    bool is_timed;
+    uint64_t scanned, compared, reranked, candidates;
+    double mask_ms, scan_ms, rerank_ms, fetch_ms;
+} executor;
+
+/* executor_mask.c */
+
+/* Fills parts[i].rows and rows_count for every segment. */
+veer_status executor_mask_rows(executor *run, veer_error *error);
+/* Opens the field's vectors and fills the rest of the parts. */
+veer_status executor_mask_vectors(executor *run, veer_error *error);
+/* The rows of one segment that match: NULL bits when all visible ones do. For those that only count or walk. */
+veer_status executor_rows(veer_database *database, const collection_version *collection,
+                          const segment_ref *ref, const filter *filter, arena *memory,
+                          const uint64_t **bits, uint32_t *count, veer_error *error);
+
+/* executor_scan.c */
+
+/* Finds code runs and gaps, and decides between exact comparison and codes. */
+veer_status executor_plan(executor *run, veer_error *error);
+/* Rows that the plan expects to scan and to rerank for one query. */
+uint64_t executor_scan_estimate(const executor *run);
+uint64_t executor_rerank_estimate(const executor *run);
+/* Compares every live ordinal in [first, end) of a part; `known` (may be NULL) learns the distances. */
+veer_status executor_compare(executor *run, const flat_query *query, uint32_t part,
+                             uint32_t first, uint32_t end, topk *heap, flat_candidates *known,
+                             veer_error *error);
+/* The nearest of one vector: appends to hits. */
+veer_status executor_search(executor *run, const float *vector, veer_error *error);
+
+/* executor_rerank.c */
+
+/* Adds one original to the batch; a full batch has to be flushed first. */
+veer_status executor_fetch(executor *run, uint32_t part, uint32_t ordinal, veer_error *error);
+/* Distances of the batch, into the heap; empties it. */
+void executor_flush(executor *run, const flat_query *query, topk *heap, flat_candidates *known);
+veer_status executor_rerank(executor *run, const flat_query *query, flat_candidates *candidates,
+                            topk *heap, veer_error *error);
+
+/* executor.c */
+
+/* Everything: `vectors` are n x dims, validated; n 0: matches in storage order. */
+veer_status executor_run(executor *run, const float *vectors, size_t n, const select_spec *select,
+                         bool wants_explain, veer_results **out, veer_error *error);
+
+/* executor_explain.c: the plan as JSON in the results' memory. */
+veer_status executor_explain(const executor *run, veer_results *results, veer_error *error);
+
+#endif

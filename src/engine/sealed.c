@@ -1,0 +1,436 @@
+#include "engine/sealed.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/active.h"
+
+void segment_base_name(char name[65], uint64_t number)
+{
+    snprintf(name, 65, "seg.%llu", (unsigned long long)number);
+}
+
+void segment_derived_name(char name[65], uint64_t number, const char *kind, uint32_t field,
+                          uint64_t generation)
+{
+    snprintf(name, 65, "seg.%llu.%s.%u.%llu", (unsigned long long)number, kind, field,
+             (unsigned long long)generation);
+}
+
+void sealed_info_store(uint8_t info[SEALED_INFO_BYTES], const sealed_entry *entry,
+                       uint32_t collection_id)
+{
+    memset(info, 0, SEALED_INFO_BYTES);
+    store_u32(info, entry->rows);
+    store_u32(info + 4, collection_id);
+    store_u32(info + 8, entry->schema_version);
+    store_u32(info + 12, entry->fields_end);
+    store_u64(info + 16, entry->first_lsn);
+    store_u64(info + 24, entry->last_lsn);
+}
+
+static veer_status corrupt(const sealed *sealed, veer_error *error, const char *what)
+{
+    VEER_FAIL(error, VEER_E_CORRUPT, "%s: %s", sealed->entry.base.name, what);
+}
+
+/* A section that must be there, with so many bytes. */
+static veer_status need_section(sealed *sealed, uint16_t kind, uint64_t bytes, uint32_t *index,
+                                veer_error *error)
+{
+    segment_section section;
+    if (!segment_find(sealed->base, kind, 0, &section))
+        return corrupt(sealed, error, "a section is missing");
+    if (bytes != UINT64_MAX && section.bytes != bytes)
+        return corrupt(sealed, error, "a section has the wrong length");
+    *index = section.index;
+    return VEER_OK;
+}
+
+static veer_status check_base(sealed *sealed, veer_error *error)
+{
+    uint64_t rows = sealed->entry.rows;
+    const void *info;
+    size_t info_bytes;
+    segment_info(sealed->base, &info, &info_bytes);
+    if (info_bytes != SEALED_INFO_BYTES || load_u32(info) != rows)
+        return corrupt(sealed, error, "its header does not agree with the catalogue");
+    VEER_TRY(need_section(sealed, SECTION_ID_TEXTS, UINT64_MAX, &sealed->id_texts, error));
+    VEER_TRY(need_section(sealed, SECTION_ID_OFFSETS, (rows + 1) * 4, &sealed->id_offsets, error));
+    sealed->map_slots = id_map_slots(rows);
+    VEER_TRY(need_section(sealed, SECTION_ID_MAP_ROWS, sealed->map_slots * 4, &sealed->map_rows,
+                          error));
+    VEER_TRY(need_section(sealed, SECTION_ID_MAP_TAGS, sealed->map_slots * 2, &sealed->map_tags,
+                          error));
+    VEER_TRY(need_section(sealed, SECTION_LSNS, rows * 8, &sealed->lsns, error));
+    VEER_TRY(need_section(sealed, SECTION_TIMES, rows * 8, &sealed->times, error));
+    sealed->id_texts_bytes = segment_section_at(sealed->base, sealed->id_texts).bytes;
+    if (blobs_count(sealed->documents) != rows)
+        return corrupt(sealed, error, "its documents do not agree with its rows");
+    return VEER_OK;
+}
+
+/* Every vector field that the base has must be one of the schema, of the right size. */
+static veer_status check_vectors(sealed *sealed, const schema *schema, veer_error *error)
+{
+    for (size_t i = 0; i < segment_sections(sealed->base); i++) {
+        segment_section section = segment_section_at(sealed->base, i);
+        if (section.kind != SECTION_ORIGINALS) continue;
+        const field *field = schema_field_by_id(schema, section.field);
+        if (!field || field->type != FIELD_VECTOR)
+            return corrupt(sealed, error, "it has vectors of a field that is not in the schema");
+        if (section.bytes % (field->dims * 4ull) != 0 ||
+            section.bytes / (field->dims * 4ull) > sealed->entry.rows)
+            return corrupt(sealed, error, "a section of vectors has the wrong length");
+    }
+    return VEER_OK;
+}
+
+static veer_status open_derived(sealed *sealed, veer_error *error)
+{
+    size_t n = sealed->entry.derived_count;
+    if (n == 0) return VEER_OK;
+    sealed->derived = memory_array(sealed->database->allocator, n, sizeof *sealed->derived);
+    if (!sealed->derived) return error_nomem(error, "a segment", n * sizeof *sealed->derived);
+    for (size_t i = 0; i < n; i++) {
+        veer_status status = segment_open(sealed->database->store,
+                                          &sealed->entry.derived[i].stream, &sealed->derived[i],
+                                          error);
+        /* Lost or damaged: its work is done without it, and again. */
+        if (status == VEER_E_NOTFOUND || status == VEER_E_CORRUPT || status == VEER_E_FORMAT)
+            sealed->derived[i] = NULL;
+        else if (status != VEER_OK) return status;
+    }
+    return VEER_OK;
+}
+
+veer_status sealed_open(veer_database *database, const sealed_entry *entry, const schema *schema,
+                        sealed **out, veer_error *error)
+{
+    *out = NULL;
+    veer_status status = VEER_OK;
+    sealed *made = memory_new(database->allocator, sizeof *made);
+    if (!made) return error_nomem(error, "a segment", sizeof *made);
+    if (thread_mutex_init(&made->lazy) != VEER_OK) {
+        memory_free(database->allocator, made, sizeof *made);
+        VEER_FAIL(error, VEER_E_NOMEM, "cannot make a lock");
+    }
+    atomic_init(&made->core.references, 1);
+    made->core.is_sealed = true;
+    made->core.as.sealed = made;
+    made->database = database;
+    made->entry = *entry;
+    made->entry.derived =
+        memory_array(database->allocator, entry->derived_count, sizeof *entry->derived);
+    if (entry->derived_count > 0 && !made->entry.derived) {
+        made->entry.derived_count = 0;
+        status = error_nomem(error, "a segment", 0);
+        goto done;
+    }
+    if (entry->derived_count > 0)
+        memcpy(made->entry.derived, entry->derived, entry->derived_count * sizeof *entry->derived);
+    VEER_GOTO(segment_open(database->store, &entry->base, &made->base, error));
+    VEER_GOTO(blobs_open(made->base, SECTION_DOCUMENTS, 0, &made->documents, error));
+    VEER_GOTO(check_base(made, error));
+    VEER_GOTO(check_vectors(made, schema, error));
+    VEER_GOTO(open_derived(made, error));
+    *out = made;
+    made = NULL;
+done:
+    sealed_free(made);
+    return status;
+}
+
+static void vectors_free(const veer_allocator *allocator, sealed_vectors *vectors)
+{
+    if (!vectors) return;
+    memory_array_free(allocator, vectors->rows, vectors->count, sizeof *vectors->rows);
+    memory_free(allocator, vectors, sizeof *vectors);
+}
+
+void sealed_free(sealed *sealed)
+{
+    if (!sealed) return;
+    const veer_allocator *allocator = sealed->database->allocator;
+    for (size_t i = 0; i <= VEER_FIELDS_MAX; i++) column_free(atomic_load(&sealed->columns[i]));
+    for (size_t i = 0; i < VEER_FIELDS_MAX; i++)
+        vectors_free(allocator, atomic_load(&sealed->vectors[i]));
+    blobs_close(sealed->documents);
+    for (size_t i = 0; sealed->derived && i < sealed->entry.derived_count; i++)
+        segment_close(sealed->derived[i]);
+    segment_close(sealed->base);
+    if (atomic_load(&sealed->is_detached)) {
+        database_remove_later(sealed->database, sealed->entry.base.name);
+        for (size_t i = 0; i < sealed->entry.derived_count; i++)
+            database_remove_later(sealed->database, sealed->entry.derived[i].stream.name);
+    }
+    memory_array_free(allocator, sealed->derived, sealed->entry.derived_count,
+                      sizeof *sealed->derived);
+    memory_array_free(allocator, sealed->entry.derived, sealed->entry.derived_count,
+                      sizeof *sealed->entry.derived);
+    thread_mutex_fini(&sealed->lazy);
+    memory_free(allocator, sealed, sizeof *sealed);
+}
+
+/* The derived stream of a kind, or NULL: not there, or lost. */
+static segment *derived_file(const sealed *sealed, uint32_t kind, uint32_t field)
+{
+    for (size_t i = 0; i < sealed->entry.derived_count; i++)
+        if (sealed->entry.derived[i].stream.kind == kind && sealed->entry.derived[i].field == field)
+            return sealed->derived[i];
+    return NULL;
+}
+
+bool sealed_is_complete(const sealed *sealed, const schema *schema)
+{
+    bool has_columns = false;
+    for (size_t i = 0; i < schema->fields_count; i++) {
+        const field *field = &schema->fields[i];
+        segment_section section;
+        if (field->id >= sealed->entry.fields_end) continue;
+        if (field->type == FIELD_VECTOR) {
+            if (segment_find(sealed->base, SECTION_ORIGINALS, field->id, &section) &&
+                !derived_file(sealed, STREAM_CODES, field->id))
+                return false;
+        } else if (field->column != COLUMN_NONE) {
+            has_columns = true;
+        }
+    }
+    return !has_columns || derived_file(sealed, STREAM_COLUMNS, 0);
+}
+
+uint64_t sealed_bytes(const sealed *sealed)
+{
+    uint64_t bytes = sealed->entry.base.bytes;
+    for (size_t i = 0; i < sealed->entry.derived_count; i++)
+        bytes += sealed->entry.derived[i].stream.bytes;
+    return bytes;
+}
+
+/* ---------------------------------------------------------------- vectors */
+
+/* The rows of a field that some rows lack, from its presence bitmap. */
+static veer_status load_rows(sealed *sealed, sealed_vectors *made, uint32_t section,
+                             veer_error *error)
+{
+    const veer_allocator *allocator = sealed->database->allocator;
+    uint32_t rows = sealed->entry.rows, found = 0;
+    const uint8_t *bits = NULL;
+    VEER_TRY(segment_load(sealed->base, section, (const void **)&bits, error));
+    made->rows = memory_array(allocator, made->count, sizeof *made->rows);
+    if (!made->rows && made->count > 0) return error_nomem(error, "the rows of a field", 0);
+    for (uint32_t row = 0; row < rows; row++) {
+        if (!(bits[row / 8] >> (row % 8) & 1)) continue;
+        if (found == made->count) return corrupt(sealed, error, "a presence bitmap is wrong");
+        made->rows[found++] = row;
+    }
+    if (found != made->count) return corrupt(sealed, error, "a presence bitmap is wrong");
+    return VEER_OK;
+}
+
+static veer_status load_vectors(sealed *sealed, const field *field, sealed_vectors *made,
+                                veer_error *error)
+{
+    segment_section section;
+    made->field_id = field->id;
+    if (!segment_find(sealed->base, SECTION_ORIGINALS, field->id, &section)) return VEER_OK;
+    made->originals = section.index;
+    made->count = (uint32_t)(section.bytes / (field->dims * 4ull));
+    if (segment_find(sealed->base, SECTION_PRESENCE, field->id, &section)) {
+        if (section.bytes != (sealed->entry.rows + 7ull) / 8)
+            return corrupt(sealed, error, "a presence bitmap has the wrong length");
+        VEER_TRY(load_rows(sealed, made, section.index, error));
+    } else if (made->count != sealed->entry.rows) {
+        return corrupt(sealed, error, "a section of vectors has the wrong length");
+    }
+    if (field->metric == VEER_METRIC_COSINE) {
+        if (!segment_find(sealed->base, SECTION_NORMS, field->id, &section) ||
+            section.bytes != made->count * 4ull)
+            return corrupt(sealed, error, "a section of norms is missing");
+        VEER_TRY(segment_load(sealed->base, section.index, (const void **)&made->norms, error));
+    }
+    segment *codes = derived_file(sealed, STREAM_CODES, field->id);
+    segment_section centre;
+    uint64_t blocks = (made->count + FLAT_BLOCK_ROWS - 1ull) / FLAT_BLOCK_ROWS;
+    if (codes && segment_find(codes, SECTION_CODES, field->id, &section) &&
+        segment_find(codes, SECTION_CENTRE, field->id, &centre) &&
+        section.bytes == blocks * flat_block_bytes(field->space) &&
+        centre.bytes == flat_padded_dims(field->space) * 4ull) {
+        made->codes_file = codes;
+        made->codes_section = section.index;
+        made->centre_section = centre.index;
+    }
+    return VEER_OK;
+}
+
+/* The sealed vectors of a field, loaded on first touch. */
+static veer_status sealed_vectors_get(sealed *sealed, const field *field, sealed_vectors **out,
+                                      veer_error *error)
+{
+    const veer_allocator *allocator = sealed->database->allocator;
+    *out = atomic_load_explicit(&sealed->vectors[field->vector_slot], memory_order_acquire);
+    if (*out) return VEER_OK;
+    thread_mutex_lock(&sealed->lazy);
+    veer_status status = VEER_OK;
+    sealed_vectors *made = atomic_load(&sealed->vectors[field->vector_slot]);
+    if (!made) {
+        made = memory_new(allocator, sizeof *made);
+        status = made ? load_vectors(sealed, field, made, error)
+                      : error_nomem(error, "a vector field", sizeof *made);
+        if (status == VEER_OK) {
+            atomic_fetch_add(&sealed->memory, sizeof *made + (made->rows ? made->count * 4u : 0));
+            atomic_store_explicit(&sealed->vectors[field->vector_slot], made,
+                                  memory_order_release);
+        } else {
+            vectors_free(allocator, made);
+            made = NULL;
+        }
+    }
+    thread_mutex_unlock(&sealed->lazy);
+    *out = made;
+    return status;
+}
+
+static veer_status load_codes(sealed *sealed, sealed_vectors *vectors, veer_error *error)
+{
+    thread_mutex_lock(&sealed->lazy);
+    veer_status status = VEER_OK;
+    if (!atomic_load(&vectors->blocks)) {
+        const void *blocks = NULL;
+        status = segment_load(vectors->codes_file, vectors->centre_section,
+                              (const void **)&vectors->centre, error);
+        veer_status second =
+            segment_load(vectors->codes_file, vectors->codes_section, &blocks, error);
+        if (status == VEER_OK) status = second;
+        if (status == VEER_OK)
+            atomic_store_explicit(&vectors->blocks, blocks, memory_order_release);
+    }
+    thread_mutex_unlock(&sealed->lazy);
+    return status;
+}
+
+/* ---------------------------------------------------------------- any segment's vectors */
+
+veer_status segment_vectors_open(const segment_ref *ref, const field *field,
+                                 segment_vectors *out, veer_error *error)
+{
+    memset(out, 0, sizeof *out);
+    out->core = ref->core;
+    out->field = field;
+    if (!ref->core->is_sealed) {
+        out->active = atomic_load(&ref->core->as.active->vectors[field->vector_slot]);
+        out->count = active_vectors_visible(out->active, ref->rows);
+        out->dense = out->count == ref->rows;
+        return VEER_OK;
+    }
+    sealed_vectors *vectors = NULL;
+    VEER_TRY(sealed_vectors_get(ref->core->as.sealed, field, &vectors, error));
+    out->sealed = vectors;
+    out->count = vectors->count;
+    out->dense = !vectors->rows && vectors->count == ref->rows;
+    out->rows = vectors->rows;
+    out->inverse_norms = vectors->norms;
+    out->originals = vectors->originals;
+    return VEER_OK;
+}
+
+uint32_t segment_vector_row(const segment_vectors *vectors, uint32_t ordinal)
+{
+    if (vectors->dense) return ordinal;
+    if (vectors->rows) return vectors->rows[ordinal];
+    return *(const uint32_t *)stable_at(&vectors->active->rows, ordinal);
+}
+
+uint32_t segment_vector_ordinal(const segment_vectors *vectors, uint32_t row)
+{
+    if (vectors->dense) return row;
+    if (vectors->active) {
+        uint32_t ordinal = *(const uint32_t *)stable_at(&vectors->active->ordinals, row);
+        return ordinal & ACTIVE_HAS_VECTOR ? ordinal & ~ACTIVE_HAS_VECTOR : ROW_NONE;
+    }
+    uint32_t low = 0, high = vectors->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (vectors->rows[middle] < row) low = middle + 1;
+        else high = middle;
+    }
+    return low < vectors->count && vectors->rows[low] == row ? low : ROW_NONE;
+}
+
+#define RANGE_COPY_BYTES (64u << 10) /* at a time, where the stream is not mapped */
+
+veer_status segment_vector_range(const segment_vectors *vectors, uint32_t first, uint32_t count,
+                                 arena *scratch, const float **originals, uint32_t *given,
+                                 veer_error *error)
+{
+    if (vectors->active) {
+        const stable *chunks = &vectors->active->originals;
+        uint32_t per_chunk = 1u << chunks->chunk_shift;
+        uint32_t left = per_chunk - (first & (per_chunk - 1));
+        *originals = stable_at(chunks, first);
+        *given = count < left ? count : left;
+        return VEER_OK;
+    }
+    segment *base = vectors->core->as.sealed->base;
+    size_t row_bytes = vectors->field->dims * sizeof(float);
+    uint32_t most = segment_is_mapped(base) ? count : (uint32_t)(RANGE_COPY_BYTES / row_bytes);
+    if (most == 0) most = 1;
+    if (most > count) most = count;
+    *given = most;
+    return segment_read(base, vectors->originals, (uint64_t)first * row_bytes, most * row_bytes,
+                        scratch, (const void **)originals, error);
+}
+
+float segment_vector_inverse_norm(const segment_vectors *vectors, uint32_t ordinal)
+{
+    if (vectors->inverse_norms) return vectors->inverse_norms[ordinal];
+    if (vectors->active && vectors->active->has_norms)
+        return *(const float *)stable_at(&vectors->active->norms, ordinal);
+    return 1.0f;
+}
+
+veer_status segment_codes_run(const segment_vectors *vectors, size_t run, segment_codes *out,
+                              bool *found, veer_error *error)
+{
+    *found = false;
+    active_vectors *active = vectors->active;
+    if (active) {
+        uint32_t coded = atomic_load_explicit(&active->coded, memory_order_acquire);
+        size_t per_run = (size_t)FLAT_BLOCK_ROWS << active->blocks.chunk_shift;
+        size_t first = run * per_run;
+        if (first >= coded || first >= vectors->count) return VEER_OK;
+        out->first = (uint32_t)first;
+        out->count = coded - out->first < per_run ? coded - out->first : (uint32_t)per_run;
+        out->blocks = stable_at(&active->blocks, first / FLAT_BLOCK_ROWS);
+        out->centre = *(const float *const *)stable_at(&active->centres, run);
+        *found = true;
+        return VEER_OK;
+    }
+    sealed_vectors *sealed = vectors->sealed;
+    if (run > 0 || !sealed || !sealed->codes_file || sealed->count == 0) return VEER_OK;
+    const void *blocks = atomic_load_explicit(&sealed->blocks, memory_order_acquire);
+    if (!blocks) {
+        veer_status status = load_codes(vectors->core->as.sealed, sealed, error);
+        /* Damaged codes: as if they were lost. */
+        if (status == VEER_E_CORRUPT) return VEER_OK;
+        VEER_TRY(status);
+        blocks = atomic_load_explicit(&sealed->blocks, memory_order_acquire);
+    }
+    out->first = 0;
+    out->count = sealed->count;
+    out->blocks = blocks;
+    out->centre = sealed->centre;
+    *found = true;
+    return VEER_OK;
+}
+
+size_t segment_core_memory(const segment_core *core)
+{
+    if (!core->is_sealed) return atomic_load(&core->as.active->memory);
+    const sealed *sealed = core->as.sealed;
+    size_t bytes = sizeof *sealed + atomic_load(&((struct sealed *)(uintptr_t)sealed)->memory) +
+                   segment_memory(sealed->base);
+    for (size_t i = 0; i < sealed->entry.derived_count; i++)
+        if (sealed->derived[i]) bytes += segment_memory(sealed->derived[i]);
+    return bytes;
+}
