@@ -34,7 +34,9 @@ veer_status jsonl_open(jsonl_reader *reader, const char *path, veer_error *error
             return status;
         }
     }
-    if (!reserve(reader, FIRST_BUFFER_BYTES)) {
+    uint64_t size = reader->source.size;
+    bool small = size > 0 && size < FIRST_BUFFER_BYTES;
+    if (!reserve(reader, small ? (size_t)size + 1 : FIRST_BUFFER_BYTES)) {
         return cli_error(error, VEER_E_NOMEM, "out of memory for reading %s", reader->source.name);
     }
     return VEER_OK;

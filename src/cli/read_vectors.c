@@ -69,6 +69,10 @@ veer_status vectors_open(vector_reader *reader, const char *path, vector_format 
     size_t in_memory = (size_t)reader->dims * sizeof(float);
     size_t larger = reader->row_bytes > in_memory ? reader->row_bytes : in_memory;
     reader->buffer_rows = larger < VECTORS_BLOCK_BYTES ? VECTORS_BLOCK_BYTES / larger : 1;
+    if (reader->source.size > 0 && reader->source.size / reader->row_bytes < reader->buffer_rows) {
+        /* A small file: one row more than it can hold, so that a cut row is seen. */
+        reader->buffer_rows = (size_t)(reader->source.size / reader->row_bytes) + 1;
+    }
     reader->buffer = malloc(reader->buffer_rows * reader->row_bytes);
     bool as_is = format == VECTORS_FVECS || format == VECTORS_IVECS ||
                  (format == VECTORS_NPY && reader->type == NPY_F4);
