@@ -58,7 +58,7 @@ typedef struct executor {
     uint64_t k, offset;
     bool wants_exact;
     double recall;
-    float sigmas; /* flat_sigmas(recall) */
+    float sigmas;    /* flat_sigmas(recall) */
     arena *prepared; /* lives for the run */
     arena *scratch;  /* reset for every query */
 
@@ -103,9 +103,8 @@ veer_status executor_plan(executor *run, veer_error *error);
 uint64_t executor_scan_estimate(const executor *run);
 uint64_t executor_rerank_estimate(const executor *run);
 /* Compares every live ordinal in [first, end) of a part; `known` (may be NULL) learns the distances. */
-veer_status executor_compare(executor *run, const flat_query *query, uint32_t part,
-                             uint32_t first, uint32_t end, topk *heap, flat_candidates *known,
-                             veer_error *error);
+veer_status executor_compare(executor *run, const flat_query *query, uint32_t part, uint32_t first,
+                             uint32_t end, topk *heap, flat_candidates *known, veer_error *error);
 /* The nearest of one vector: appends to hits. */
 veer_status executor_search(executor *run, const float *vector, veer_error *error);
 

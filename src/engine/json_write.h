@@ -25,7 +25,7 @@ void json_raw(byte_writer *to, const char *key, const void *json, size_t bytes);
 void json_key_text(byte_writer *to, const char *key, size_t bytes);
 
 /* Copies the text into a buffer of the caller's, which ends in 0. */
-veer_status json_take(const byte_writer *from, const veer_allocator *allocator,
-                      veer_buffer *buffer, const char *what, veer_error *error);
+veer_status json_take(const byte_writer *from, const veer_allocator *allocator, veer_buffer *buffer,
+                      const char *what, veer_error *error);
 
 #endif

@@ -23,45 +23,44 @@
 #endif
 #define OPTION_INTEGER_MAX 9007199254740991 /* 2^53 - 1: what JSON's readers agree on */
 
-#define DATABASE_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                                      \
-    BOOL("", "create", create, true, "make the database where there is none")                     \
-    CHOICE(",", "mode", mode, 0, "readwrite", TWO, ("readwrite", "readonly"),                      \
-           "readonly opens without taking the writer's lock and writes nothing")                  \
-    CHOICE(",", "sync", sync, 0, "full", THREE, ("full", "interval", "none"),                      \
-           "full: an acknowledged write survives power loss; interval: all but the last "         \
-           "interval's; none: when the system likes")                                             \
-    INTEGER(",", "syncIntervalMs", sync_interval_ms, 1, 60000, 100,                                \
-            "milliseconds between syncs under sync interval")                                     \
-    INTEGER(",", "memoryLimit", memory_limit, 0, OPTION_SIZE_MAX, 0,                               \
-            "bytes that the database may allocate; 0: no limit")                                  \
-    INTEGER(",", "cacheBytes", cache_bytes, 0, OPTION_SIZE_MAX, OPTION_CACHE_BYTES,                \
-            "bytes of verified blocks kept where the storage cannot be mapped")                   \
-    INTEGER(",", "walBytes", wal_bytes, 65536, 1099511627776, OPTION_SEGMENT_BYTES,                \
-            "size of the log that asks for a checkpoint")                                         \
-    INTEGER(",", "segmentBytes", segment_bytes, 65536, 1099511627776, OPTION_SEGMENT_BYTES,        \
-            "size at which the active segment is sealed")                                         \
-    INTEGER(",", "seed", seed, 0, OPTION_INTEGER_MAX, 42,                                          \
+#define DATABASE_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                               \
+    BOOL("", "create", create, true, "make the database where there is none")               \
+    CHOICE(",", "mode", mode, 0, "readwrite", TWO, ("readwrite", "readonly"),               \
+           "readonly opens without taking the writer's lock and writes nothing")            \
+    CHOICE(",", "sync", sync, 0, "full", THREE, ("full", "interval", "none"),               \
+           "full: an acknowledged write survives power loss; interval: all but the last "   \
+           "interval's; none: when the system likes")                                       \
+    INTEGER(",", "syncIntervalMs", sync_interval_ms, 1, 60000, 100,                         \
+            "milliseconds between syncs under sync interval")                               \
+    INTEGER(",", "memoryLimit", memory_limit, 0, OPTION_SIZE_MAX, 0,                        \
+            "bytes that the database may allocate; 0: no limit")                            \
+    INTEGER(",", "cacheBytes", cache_bytes, 0, OPTION_SIZE_MAX, OPTION_CACHE_BYTES,         \
+            "bytes of verified blocks kept where the storage cannot be mapped")             \
+    INTEGER(",", "walBytes", wal_bytes, 65536, 1099511627776, OPTION_SEGMENT_BYTES,         \
+            "size of the log that asks for a checkpoint")                                   \
+    INTEGER(",", "segmentBytes", segment_bytes, 65536, 1099511627776, OPTION_SEGMENT_BYTES, \
+            "size at which the active segment is sealed")                                   \
+    INTEGER(",", "seed", seed, 0, OPTION_INTEGER_MAX, 42,                                   \
             "of a new database's random rotations and hashes")
 
 /* A search request's keys but "filter" and "select", which need a schema. */
-#define REQUEST_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                                       \
-    INTEGER("", "k", k, 1, 10000, 10, "results a query")                                           \
-    INTEGER(",", "offset", offset, 0, 10000, 0, "results to leave out first")                      \
-    TEXT(",", "vector", vector, "the vector field; default: the only one")                         \
-    NUMBER(",", "recall", recall, 0.000001, 1, 0.95,                                               \
-           "expected share of the true k nearest that is found")                                  \
-    BOOL(",", "exact", exact, false, "compare the originals of every row")                         \
+#define REQUEST_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                  \
+    INTEGER("", "k", k, 1, 10000, 10, "results a query")                      \
+    INTEGER(",", "offset", offset, 0, 10000, 0, "results to leave out first") \
+    TEXT(",", "vector", vector, "the vector field; default: the only one")    \
+    NUMBER(",", "recall", recall, 0.000001, 1, 0.95,                          \
+           "expected share of the true k nearest that is found")              \
+    BOOL(",", "exact", exact, false, "compare the originals of every row")    \
     BOOL(",", "explain", explain, false, "return the plan and its figures")
 
 /* A scan's keys but "filter" and "select". */
-#define SCAN_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                                          \
+#define SCAN_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT) \
     INTEGER("", "limit", limit, 0, OPTION_INTEGER_MAX, 0, "documents to return; 0: all")
 
 /* veer_index_new's. */
-#define INDEX_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                                         \
-    INTEGER("", "dims", dims, 0, 8192, 0, "dimensions, 1-8192; has to be given")                   \
-    CHOICE(",", "metric", metric, 0, "cosine", THREE, ("cosine", "dot", "l2"),                     \
-           "what near means")                                                                      \
+#define INDEX_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                                        \
+    INTEGER("", "dims", dims, 0, 8192, 0, "dimensions, 1-8192; has to be given")                  \
+    CHOICE(",", "metric", metric, 0, "cosine", THREE, ("cosine", "dot", "l2"), "what near means") \
     INTEGER(",", "seed", seed, 0, OPTION_INTEGER_MAX, 42, "of the random rotation")
 
 #endif

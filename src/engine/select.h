@@ -10,8 +10,8 @@ typedef struct select_key {
 } select_key;
 
 typedef struct select_spec {
-    bool is_none;  /* no documents */
-    bool is_whole; /* documents as they are stored */
+    bool is_none;           /* no documents */
+    bool is_whole;          /* documents as they are stored */
     const select_key *keys; /* else these, besides "id" */
     size_t keys_count;
     const field *const *vectors; /* and these vector fields; of the schema that was parsed with */

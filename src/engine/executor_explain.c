@@ -1,0 +1,88 @@
+/* The plan and its figures as JSON, for "explain".
+ *
+ *   {"k", "offset", "vector", "queries", "method", "exact", "recall", "sigmas", "tier", "matches",
+ *    "segments": [{"rows", "live", "matches", "sealed"}],
+ *    "operators": [{"operator", "estimated", "actual", "ms"}, ...]}
+ *
+ * Rows are counted over all queries of the run. "estimated" is what the plan reckoned with;
+ * matches are known exactly before anything is compared.
+ */
+#include "engine/executor.h"
+#include "engine/json_write.h"
+
+static void put_operator(byte_writer *to, const char *name, uint64_t estimated, uint64_t actual,
+                         double ms)
+{
+    json_open(to, NULL, '{');
+    json_string(to, "operator", name);
+    json_unsigned(to, "estimated", estimated);
+    json_unsigned(to, "actual", actual);
+    json_real(to, "ms", ms);
+    json_close(to, '}');
+}
+
+static void put_segments(byte_writer *to, const executor *run)
+{
+    json_open(to, "segments", '[');
+    for (size_t i = 0; i < run->collection->segments_count; i++) {
+        const search_part *part = &run->parts[i];
+        json_open(to, NULL, '{');
+        json_bool(to, "sealed", part->ref->core->is_sealed);
+        json_unsigned(to, "rows", part->ref->rows);
+        json_unsigned(to, "live", segment_ref_live(part->ref));
+        json_unsigned(to, "matches", run->field ? part->live_count : part->rows_count);
+        json_close(to, '}');
+    }
+    json_close(to, ']');
+}
+
+static void put_operators(byte_writer *to, const executor *run, size_t queries, size_t rows)
+{
+    uint64_t matched = 0;
+    for (size_t i = 0; i < run->collection->segments_count; i++)
+        matched += run->parts[i].rows_count;
+    json_open(to, "operators", '[');
+    put_operator(to, run->filter ? "filter" : "all", collection_version_live(run->collection),
+                 matched, run->mask_ms);
+    if (run->field && run->is_exact) {
+        put_operator(to, "compare", run->matches * queries, run->compared, run->scan_ms);
+    } else if (run->field) {
+        put_operator(to, "scan", executor_scan_estimate(run) * queries, run->scanned, run->scan_ms);
+        put_operator(to, "rerank", executor_rerank_estimate(run) * queries, run->reranked,
+                     run->rerank_ms);
+    }
+    put_operator(to, "fetch", (uint64_t)run->k * queries, rows, run->fetch_ms);
+    json_close(to, ']');
+}
+
+veer_status executor_explain(const executor *run, veer_results *results, veer_error *error)
+{
+    byte_writer to;
+    byte_writer_init(&to, run->database->allocator);
+    json_open(&to, NULL, '{');
+    json_unsigned(&to, "k", run->k);
+    json_unsigned(&to, "offset", run->offset);
+    json_string(&to, "vector", run->field ? run->field->name : NULL);
+    json_unsigned(&to, "queries", results->queries);
+    json_string(&to, "method", !run->field ? "list" : run->is_exact ? "exact" : "scan");
+    json_bool(&to, "exact", run->is_exact);
+    if (run->field) json_real(&to, "recall", run->is_exact ? 1.0 : run->recall);
+    if (run->field && !run->is_exact) {
+        json_float(&to, "sigmas", run->sigmas);
+        json_unsigned(&to, "candidates", run->candidates);
+        json_unsigned(&to, "reranked", run->reranked);
+    }
+    json_string(&to, "tier", veer_tier());
+    json_unsigned(&to, "matches", run->matches);
+    json_unsigned(&to, "visited", results->visited);
+    put_segments(&to, run);
+    put_operators(&to, run, results->queries, results->rows);
+    json_close(&to, '}');
+    const char *text =
+        to.failed ? NULL : arena_text(&results->memory, (const char *)to.data, to.bytes);
+    size_t bytes = to.bytes;
+    byte_writer_fini(&to);
+    if (!text) return error_nomem(error, "explain", bytes);
+    results->explain = text;
+    return VEER_OK;
+}

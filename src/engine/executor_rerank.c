@@ -1,0 +1,78 @@
+/* Exact distances, in batches.
+ *
+ * Originals are collected first and compared together, so that the kernel can prefetch and the
+ * storage hears of a whole batch before anybody waits. Reranking takes the candidates in order of
+ * their estimates: the first batch settles a threshold, what follows is only what it leaves open.
+ * Where originals are at hand the batches stay small, because each one lowers the threshold for
+ * the next; where they have to be waited for, the second batch is all the rest.
+ */
+#include "engine/executor.h"
+
+/* First and following batches where nothing waits; measured in executor_scan.c's notes. */
+#define FIRST_MIN 32u
+#define NEXT_ROWS 64u
+
+veer_status executor_fetch(executor *run, uint32_t index, uint32_t ordinal, veer_error *error)
+{
+    const segment_vectors *vectors = &run->parts[index].vectors;
+    search_batch *batch = run->batch;
+    const float *original = NULL;
+    uint32_t given = 0;
+    VEER_TRY(segment_vector_range(vectors, ordinal, 1, run->scratch, &original, &given, error));
+    uint32_t row = vectors->dense ? ordinal : segment_vector_row(vectors, ordinal);
+    batch->vectors[batch->count] = original;
+    batch->norms[batch->count] = vectors->inverse_norms
+                                     ? vectors->inverse_norms[ordinal]
+                                     : segment_vector_inverse_norm(vectors, ordinal);
+    batch->keys[batch->count] = (uint64_t)index << 32 | row;
+    batch->count++;
+    return VEER_OK;
+}
+
+void executor_flush(executor *run, const flat_query *query, topk *heap, flat_candidates *known)
+{
+    search_batch *batch = run->batch;
+    const float *norms = run->field->metric == VEER_METRIC_COSINE ? batch->norms : NULL;
+    flat_distances(run->space, query, batch->vectors, norms, batch->count, batch->distances);
+    for (size_t i = 0; i < batch->count; i++) {
+        float distance = batch->distances[i];
+        if (known) flat_candidates_known(known, distance);
+        if (distance <= topk_threshold(heap)) (void)topk_push(heap, distance, batch->keys[i]);
+    }
+    run->compared += batch->count;
+    batch->count = 0;
+}
+
+/* One round: all of `items`. After the first VEER_PENDING nothing is compared any more, only asked for. */
+static veer_status rerank_items(executor *run, const flat_query *query, const flat_candidate *items,
+                                size_t count, topk *heap, veer_error *error)
+{
+    veer_status status = VEER_OK;
+    arena_mark mark = arena_save(run->scratch);
+    run->batch->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const search_run *codes = &run->runs[items[i].part];
+        veer_status one = executor_fetch(run, codes->part, codes->first + items[i].row, error);
+        if (one == VEER_PENDING) status = one;
+        if (one != VEER_OK && one != VEER_PENDING) return one;
+        if (run->batch->count < EXECUTOR_BATCH && i + 1 < count) continue;
+        if (status == VEER_OK) executor_flush(run, query, heap, NULL);
+        run->batch->count = 0;
+        arena_restore(run->scratch, mark);
+    }
+    run->reranked += count;
+    return status;
+}
+
+veer_status executor_rerank(executor *run, const flat_query *query, flat_candidates *candidates,
+                            topk *heap, veer_error *error)
+{
+    size_t limit = run->wanted > FIRST_MIN ? run->wanted : FIRST_MIN;
+    for (;;) {
+        const flat_candidate *items = NULL;
+        size_t count = flat_candidates_next(candidates, topk_threshold(heap), limit, &items);
+        if (count == 0) return VEER_OK;
+        VEER_TRY(rerank_items(run, query, items, count, heap, error));
+        limit = run->is_local ? NEXT_ROWS : SIZE_MAX;
+    }
+}

@@ -1,0 +1,292 @@
+/* JSON in and out.
+ *
+ * Parsing is yyjson's, with all its memory from an arena, so that a parsed text costs no frees and
+ * counts against the database's budget. yyjson is iterative in reading and writing: depth is
+ * bounded by memory, not by the stack. Errors name the text ("request", "schema", ...) and the
+ * place, in characters from 1 as an editor counts them, with line and column where the text has
+ * several lines.
+ *
+ * Writing is a handful of functions over byte_writer; numbers go through snprintf and are cleaned
+ * of the locale's decimal point afterwards.
+ *
+ * Threads: nothing is shared.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <yyjson.h>
+
+#include "base/utf8.h"
+#include "engine/engine.h"
+#include "engine/json_write.h"
+
+/* ---------------------------------------------------------------- reading */
+
+static void *arena_allocate(void *context, size_t bytes)
+{
+    return arena_new(context, bytes);
+}
+
+static void *arena_reallocate(void *context, void *memory, size_t old_bytes, size_t bytes)
+{
+    if (bytes <= old_bytes) return memory;
+    void *grown = arena_new(context, bytes);
+    if (grown && old_bytes > 0) memcpy(grown, memory, old_bytes);
+    return grown;
+}
+
+static void arena_release(void *context, void *memory)
+{
+    (void)context;
+    (void)memory;
+}
+
+void json_arena(struct yyjson_alc *alc, arena *memory)
+{
+    alc->malloc = arena_allocate;
+    alc->realloc = arena_reallocate;
+    alc->free = arena_release;
+    alc->ctx = memory;
+}
+
+/* Where byte `position` is, in characters from 1. */
+static void locate(const char *text, size_t position, size_t *character, size_t *line,
+                   size_t *in_line)
+{
+    *character = *line = *in_line = 1;
+    for (size_t i = 0; i < position; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        if ((byte & 0xC0) == 0x80) continue;
+        ++*character;
+        ++*in_line;
+        if (byte == '\n') {
+            ++*line;
+            *in_line = 1;
+        }
+    }
+}
+
+static veer_status syntax_error(const char *text, size_t bytes, const char *what,
+                                const yyjson_read_err *problem, veer_error *error)
+{
+    if (problem->code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+        return error_nomem(error, what, bytes);
+    if (bytes == 0) VEER_FAIL(error, VEER_E_SYNTAX, "%s: the JSON text is empty", what);
+    size_t position = problem->pos < bytes ? problem->pos : bytes;
+    size_t character, line, in_line;
+    locate(text, position, &character, &line, &in_line);
+    if (line > 1)
+        VEER_FAIL(error, VEER_E_SYNTAX, "%s: bad JSON at position %zu (line %zu, column %zu): %s",
+                  what, character, line, in_line, problem->msg);
+    VEER_FAIL(error, VEER_E_SYNTAX, "%s: bad JSON at position %zu: %s", what, character,
+              problem->msg);
+}
+
+veer_status json_parse(const char *text, size_t bytes, const char *what, arena *memory,
+                       struct yyjson_doc **out, veer_error *error)
+{
+    *out = NULL;
+    yyjson_alc alc;
+    json_arena(&alc, memory);
+    yyjson_read_err problem = {0};
+    /* Without YYJSON_READ_INSITU the text is only read. */
+    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text, bytes, 0, &alc, &problem);
+    if (!doc) return syntax_error(text, bytes, what, &problem, error);
+    *out = doc;
+    return VEER_OK;
+}
+
+const char *json_kind(const struct yyjson_val *value)
+{
+    switch (yyjson_get_type((yyjson_val *)(uintptr_t)value)) {
+    case YYJSON_TYPE_NULL:
+        return "null";
+    case YYJSON_TYPE_BOOL:
+        return yyjson_get_bool((yyjson_val *)(uintptr_t)value) ? "true" : "false";
+    case YYJSON_TYPE_NUM:
+        return "a number";
+    case YYJSON_TYPE_STR:
+        return "a string";
+    case YYJSON_TYPE_ARR:
+        return "an array";
+    case YYJSON_TYPE_OBJ:
+        return "an object";
+    default:
+        return "nothing";
+    }
+}
+
+/* ---------------------------------------------------------------- writing */
+
+static void put_comma(byte_writer *to)
+{
+    if (to->failed || to->bytes == 0) return;
+    uint8_t last = to->data[to->bytes - 1];
+    if (last != '{' && last != '[' && last != ':') byte_writer_u8(to, ',');
+}
+
+static void put_key(byte_writer *to, const char *key)
+{
+    put_comma(to);
+    if (!key) return;
+    byte_writer_u8(to, '"');
+    byte_writer_put(to, key, strlen(key));
+    byte_writer_put(to, "\":", 2);
+}
+
+void json_open(byte_writer *to, const char *key, char bracket)
+{
+    put_key(to, key);
+    byte_writer_u8(to, (uint8_t)bracket);
+}
+
+void json_close(byte_writer *to, char bracket)
+{
+    byte_writer_u8(to, (uint8_t)bracket);
+}
+
+static void put_escaped(byte_writer *to, const char *text, size_t bytes)
+{
+    static const char hex[] = "0123456789abcdef";
+    bool is_valid = utf8_valid(text, bytes);
+    byte_writer_u8(to, '"');
+    size_t plain = 0; /* [plain, i) needs no escaping */
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        bool is_bad = byte >= 0x80 && !is_valid;
+        if (byte >= 0x20 && byte != '"' && byte != '\\' && !is_bad) continue;
+        byte_writer_put(to, text + plain, i - plain);
+        plain = i + 1;
+        if (is_bad) {
+            byte_writer_u8(to, '?');
+        } else if (byte == '"' || byte == '\\') {
+            byte_writer_u8(to, '\\');
+            byte_writer_u8(to, byte);
+        } else if (byte == '\n') {
+            byte_writer_put(to, "\\n", 2);
+        } else if (byte == '\t') {
+            byte_writer_put(to, "\\t", 2);
+        } else {
+            const char code[6] = {'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]};
+            byte_writer_put(to, code, sizeof code);
+        }
+    }
+    byte_writer_put(to, text + plain, bytes - plain);
+    byte_writer_u8(to, '"');
+}
+
+void json_text(byte_writer *to, const char *key, const char *text, size_t bytes)
+{
+    put_key(to, key);
+    put_escaped(to, text, bytes);
+}
+
+void json_key_text(byte_writer *to, const char *key, size_t bytes)
+{
+    put_comma(to);
+    put_escaped(to, key, bytes);
+    byte_writer_u8(to, ':');
+}
+
+void json_raw(byte_writer *to, const char *key, const void *json, size_t bytes)
+{
+    put_key(to, key);
+    byte_writer_put(to, json, bytes);
+}
+
+void json_string(byte_writer *to, const char *key, const char *text)
+{
+    if (text)
+        json_text(to, key, text, strlen(text));
+    else
+        json_raw(to, key, "null", 4);
+}
+
+void json_bool(byte_writer *to, const char *key, bool value)
+{
+    if (value)
+        json_raw(to, key, "true", 4);
+    else
+        json_raw(to, key, "false", 5);
+}
+
+void json_unsigned(byte_writer *to, const char *key, uint64_t value)
+{
+    char digits[20];
+    size_t first = sizeof digits;
+    do {
+        digits[--first] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    json_raw(to, key, digits + first, sizeof digits - first);
+}
+
+void json_signed(byte_writer *to, const char *key, int64_t value)
+{
+    if (value >= 0) {
+        json_unsigned(to, key, (uint64_t)value);
+        return;
+    }
+    put_key(to, key);
+    byte_writer_u8(to, '-');
+    char digits[20];
+    size_t first = sizeof digits;
+    uint64_t rest = 0 - (uint64_t)value;
+    do {
+        digits[--first] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    byte_writer_put(to, digits + first, sizeof digits - first);
+}
+
+/* What snprintf wrote, with whatever the locale puts between the digits made a point. */
+static size_t clean_number(char *text)
+{
+    size_t length = 0;
+    for (const char *from = text; *from; from++) {
+        bool is_number = (*from >= '0' && *from <= '9') || *from == '-' || *from == '+' ||
+                         *from == 'e' || *from == 'E';
+        if (is_number)
+            text[length++] = *from;
+        else if (length > 0 && text[length - 1] != '.')
+            text[length++] = '.';
+    }
+    return length;
+}
+
+void json_real(byte_writer *to, const char *key, double value)
+{
+    if (!isfinite(value)) {
+        json_raw(to, key, "null", 4);
+        return;
+    }
+    char text[48];
+    for (int digits = 15; digits <= 17; digits++) {
+        (void)snprintf(text, sizeof text, "%.*g", digits, value);
+        if (digits == 17 || strtod(text, NULL) == value) break;
+    }
+    json_raw(to, key, text, clean_number(text));
+}
+
+void json_float(byte_writer *to, const char *key, float value)
+{
+    if (!isfinite(value)) {
+        json_raw(to, key, "null", 4);
+        return;
+    }
+    if (value == 0.0f) {
+        json_raw(to, key, signbit(value) ? "-0.0" : "0", signbit(value) ? 4 : 1);
+        return;
+    }
+    char text[32];
+    (void)snprintf(text, sizeof text, "%.9g", (double)value);
+    json_raw(to, key, text, clean_number(text));
+}
+
+veer_status json_take(const byte_writer *from, const veer_allocator *allocator, veer_buffer *buffer,
+                      const char *what, veer_error *error)
+{
+    if (byte_writer_to_buffer(from, allocator, buffer) != VEER_OK)
+        return error_nomem(error, what, (uint64_t)from->bytes + 1);
+    return VEER_OK;
+}
