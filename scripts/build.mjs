@@ -1,17 +1,19 @@
 #!/usr/bin/env node
 // Builds everything: build/veer and build/libveer.*, build/wasm/veer.wasm, the package in dist/.
-// Arguments choose parts of it: native, wasm, package; or name another flavour: asan, tsan, ...
+// Arguments choose parts of it: native, wasm, package; or `tests`, which is native with its tests,
+// or another flavour: asan, tsan, ...
 
 import { buildPackage, buildPreset } from './lib/build.mjs';
 import { ScriptError, main, run } from './lib/run.mjs';
 
 const parts = {
-  native: () => buildPreset('release'),
+  native: () => buildPreset('release', ['veer_cli', 'veer_static', 'veer_shared']),
   wasm: () => buildPreset('wasm'),
   package: buildPackage,
 };
 
 const all = Object.keys(parts);
+parts.tests = () => buildPreset('release');
 for (const preset of ['debug', 'clang', 'asan', 'tsan', 'fuzz', 'coverage']) {
   parts[preset] = () => buildPreset(preset);
 }

@@ -48,7 +48,7 @@ export const requirements = [
     there: fuzzerRuntimeIsThere,
     quick: onPath('clang'),
   },
-  { package: 'libcmocka-dev', group: 'test', there: file('/usr/include/cmocka.h') },
+  { package: 'libcmocka-dev', group: 'build', there: file('/usr/include/cmocka.h') },
   { package: 'chromium', group: 'test', there: onPath('chromium') },
   { package: 'fonts-dejavu-core', group: 'test', there: file('/usr/share/fonts/truetype') },
 ];

@@ -57,7 +57,7 @@ export const stages = [
     needs: ['setup'],
     run: (stage) => runNodeTests(stage, 'tests/lint', (file) => !isArtefactTest(file)),
   },
-  { name: 'build', budget: 90, needs: ['setup'], run: (stage) => build(stage, 'native') },
+  { name: 'build', budget: 90, needs: ['setup'], run: (stage) => build(stage, 'tests') },
   { name: 'ctest', budget: 120, needs: ['build'], run: (stage) => runCtest(stage, 'release') },
   { name: 'asan', budget: 300, needs: ['setup'], run: flavour('asan', ['-LE', 'long']) },
   { name: 'tsan', budget: 120, needs: ['setup'], run: flavour('tsan', ['-L', 'tsan']) },

@@ -45,5 +45,12 @@ export const libraryRooms = Object.keys(rooms).filter(
   (room) => !['cli', 'server', 'pg'].includes(room),
 );
 
-/** The files of the library that call the C library's allocator. */
-export const allocatorFiles = ['src/base/memory.c', 'src/filter/bitmap_memory.c'];
+/**
+ * The files that call the C library's allocator: the default one, CRoaring's, and the module's shim,
+ * which stands in the place of the user's program.
+ */
+export const allocatorFiles = [
+  'src/base/memory.c',
+  'src/filter/bitmap_memory.c',
+  'wasm/veer_wasm.c',
+];
