@@ -63,10 +63,9 @@ size_t column_memory(const column *column); /* bytes beyond those of column_open
  * maps[p][r], or is dropped where that is UINT32_MAX (maps[p] NULL: rows follow in order).
  * Only the first rows[p] rows of a part are read. `total` rows come out. Parts may be growing, sealed or NULL (all
  * rows without a value). The same values give the same bytes, whatever they came from. */
-veer_status column_write(column_type type, const column *const *parts,
-                         const uint32_t *const *maps, const size_t *rows, size_t parts_count,
-                         size_t total, const veer_allocator *allocator, byte_writer *out,
-                         veer_error *error);
+veer_status column_write(column_type type, const column *const *parts, const uint32_t *const *maps,
+                         const size_t *rows, size_t parts_count, size_t total,
+                         const veer_allocator *allocator, byte_writer *out, veer_error *error);
 
 /* Every (row, value) of the first `rows` rows in ascending row order: for tests, check and export. */
 typedef void (*column_each)(void *context, uint32_t row, const column_value *value);

@@ -38,8 +38,7 @@ struct yyjson_val;
 
 /* Parses a JSON string (text spelling) or object. The tree lives in the arena and borrows nothing. */
 veer_status filter_parse(const struct yyjson_val *value, const filter_field *fields,
-                         size_t fields_count, arena *arena, const filter **out,
-                         veer_error *error);
+                         size_t fields_count, arena *arena, const filter **out, veer_error *error);
 /* Number of `?` in it. */
 size_t filter_parameters(const filter *filter);
 /* The same tree with its `?` replaced by the values of a JSON array (NULL: none), type-checked. Returns the tree
@@ -51,8 +50,7 @@ veer_status filter_bind(const filter *filter, const struct yyjson_val *parameter
  * or be pending (it may have to read storage). */
 typedef struct filter_columns {
     void *context;
-    veer_status (*find)(void *context, uint32_t field_id, const column **column,
-                        veer_error *error);
+    veer_status (*find)(void *context, uint32_t field_id, const column **column, veer_error *error);
     size_t rows; /* only the first `rows` rows are asked */
 } filter_columns;
 
