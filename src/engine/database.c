@@ -13,14 +13,19 @@
 static veer_status open_path(veer_database *database, const char *path, veer_error *error)
 {
 #ifdef __wasm__
+    /* "host:N": the streams of storage N; "host:N/name": its packed stream of that name. */
     uint32_t storage = 0;
     const char *digits = path + 5;
-    if (strncmp(path, "host:", 5) != 0 || *digits == 0)
-        VEER_FAIL(error, VEER_E_UNSUPPORTED, "'%.200s': in WebAssembly a location is memory: or host:N",
-                  path);
+    if (strncmp(path, "host:", 5) != 0 || *digits < '0' || *digits > '9')
+        VEER_FAIL(error, VEER_E_UNSUPPORTED,
+                  "'%.200s': in WebAssembly a location is memory:, host:N or host:N/name", path);
     for (; *digits >= '0' && *digits <= '9'; digits++)
         storage = storage * 10 + (uint32_t)(*digits - '0');
-    VEER_TRY(io_host_new(database->allocator, storage, &database->io, error));
+    database->io_is_packed = *digits == '/';
+    veer_io *table = database->io_is_packed ? &database->packed_parent : &database->io;
+    VEER_TRY(io_host_new(database->allocator, storage, table, error));
+    if (database->io_is_packed)
+        return packed_io_new(database->allocator, table, digits + 1, &database->io, error);
     database->io_is_host = true;
     return VEER_OK;
 #else
@@ -71,11 +76,15 @@ static void close_io(veer_database *database)
     if (database->io_is_host) io_host_free(&database->io);
 #else
     if (database->io_is_posix) io_posix_free(&database->io);
+#endif
     if (database->io_is_packed) {
         if (database->io.context) packed_io_free(&database->io);
+#ifdef __wasm__
+        io_host_free(&database->packed_parent);
+#else
         if (database->packed_parent.context) io_posix_free(&database->packed_parent);
-    }
 #endif
+    }
 }
 
 /* ---------------------------------------------------------------- opening */
