@@ -119,6 +119,9 @@ bool store_wants_checkpoint(const store *store);
 #define STORE_RELOG 0x8000u
 veer_status store_switch_log(store *store, uint64_t *boundary, veer_error *error);
 bool store_checkpoint_under_way(const store *store);
+/* While a checkpoint is under way (after opening, too: a crash may have left one), the last LSN of the old log
+ * file: what the checkpoint has to seal. Else 0. */
+uint64_t store_boundary(const store *store);
 
 /* ---- generations */
 
@@ -126,7 +129,7 @@ bool store_checkpoint_under_way(const store *store);
 typedef struct store_stream {
     char name[65];
     uint64_t bytes;
-    uint32_t header_crc; /* of the stream's first 4 KiB */
+    uint32_t header_crc; /* of the stream's header page */
     uint32_t kind;       /* the engine's: base, codes, columns, ...; 0 base */
 } store_stream;
 
@@ -136,6 +139,8 @@ veer_status store_commit(store *store, const void *payload, size_t bytes,
                          const store_stream *streams, size_t n, bool recycle_log,
                          veer_error *error);
 uint64_t store_generation(const store *store);
+/* The streams that the present catalogue attaches, by name; valid until the next commit. */
+void store_streams(const store *store, const store_stream **streams, size_t *n);
 /* Removes a stream that the present generation does not attach; postponed, not failed, where the table cannot do it now. */
 void store_remove(store *store, const char *name);
 /* Tries postponed removals again; false: some are left. */
