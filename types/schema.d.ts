@@ -1,0 +1,153 @@
+// Schemas, and the types of documents that follow from them.
+
+/**
+ * How vectors are compared. Distance, lower is nearer: `cosine` 1 - cos(a, b); `dot` -(a . b);
+ * `l2` squared Euclidean. Score, higher is better: cos(a, b); a . b; -(squared distance).
+ */
+export type Metric = 'cosine' | 'dot' | 'l2';
+
+/** What made a field's vectors; vectors of another model are refused (`MODEL`). */
+export interface VectorModel {
+  readonly name: string;
+  readonly revision?: string;
+  readonly normalized?: boolean;
+}
+
+/** float32 vectors of 1-8192 dimensions. */
+export interface VectorField {
+  readonly type: 'vector';
+  readonly dims: number;
+  readonly metric: Metric;
+  readonly model?: VectorModel;
+}
+/** Text; stored, not searched yet. */
+export interface TextField {
+  readonly type: 'text';
+}
+/** A string, or several, to filter by. */
+export interface KeywordField {
+  readonly type: 'keyword';
+}
+/** A finite number (f64) to filter by. */
+export interface NumberField {
+  readonly type: 'number';
+}
+/** true or false, to filter by. */
+export interface BoolField {
+  readonly type: 'bool';
+}
+/** A point in time, to filter by: a Date, an ISO 8601 string, or milliseconds since 1970. */
+export interface TimeField {
+  readonly type: 'time';
+}
+/** Stored and returned, not indexed; known to TypeScript only. */
+export interface JsonField<T = unknown> {
+  readonly type: 'json';
+  /** Never there: carries the type. */
+  readonly value?: T;
+}
+
+export type Field =
+  VectorField | TextField | KeywordField | NumberField | BoolField | TimeField | JsonField;
+
+/**
+ * Field names (letters, digits, `_ . -`; at most 64 bytes) and their types. The name `'*'` with
+ * `json()` lets documents have any other key, too: such keys are stored and returned, not indexed.
+ */
+export interface Schema {
+  readonly [name: string]: Field;
+}
+
+/** The schema of a collection that is opened without one: nothing is known about its fields. */
+export type AnySchema = {
+  readonly '*': JsonField;
+};
+
+export interface VectorFieldOptions {
+  /** Default `cosine`. */
+  readonly metric?: Metric;
+  readonly model?: VectorModel;
+}
+
+/** A vector field: `vector(384, {metric: 'cosine'})`. */
+export declare function vector(dims: number, options?: VectorFieldOptions): VectorField;
+export declare function text(): TextField;
+export declare function keyword(): KeywordField;
+export declare function number(): NumberField;
+export declare function bool(): BoolField;
+export declare function time(): TimeField;
+/** A key that is stored and returned, not indexed: `json<{author: string}>()`. */
+export declare function json<T = unknown>(): JsonField<T>;
+
+/** A vector as it may be given: `dims` finite numbers. */
+export type VectorInput = Float32Array | readonly number[];
+
+/** What a document may hold in a field. */
+export type FieldInput<F> = F extends VectorField
+  ? VectorInput
+  : F extends KeywordField
+    ? string | readonly string[]
+    : F extends TextField
+      ? string
+      : F extends NumberField
+        ? number
+        : F extends BoolField
+          ? boolean
+          : F extends TimeField
+            ? Date | string | number
+            : F extends JsonField<infer T>
+              ? T
+              : never;
+
+/** What a returned document holds in a field: what was stored; a Date comes back as its ISO text. */
+export type FieldOutput<F> = F extends VectorField
+  ? Float32Array
+  : F extends KeywordField
+    ? string | string[]
+    : F extends TimeField
+      ? string | number
+      : F extends JsonField<infer T>
+        ? T
+        : FieldInput<F>;
+
+/** The declared names of a schema. */
+export type FieldName<S> = Exclude<keyof S & string, '*' | 'id'>;
+/** The names of its vector fields. */
+export type VectorName<S> =
+  string extends FieldName<S>
+    ? string
+    : '*' extends keyof S
+      ? [FieldName<S>] extends [never]
+        ? string
+        : VectorNameOf<S>
+      : VectorNameOf<S>;
+type VectorNameOf<S> = {
+  [K in FieldName<S>]: S[K] extends VectorField ? K : never;
+}[FieldName<S>];
+
+/** Any key beside the declared ones, where the schema has `'*'`. */
+type OtherKeys<S> = '*' extends keyof S ? { readonly [key: string]: unknown } : unknown;
+
+/**
+ * A document to write: an `id` (UTF-8, 1-512 bytes) and fields, each of which may be left out or
+ * null. A key that the schema does not declare does not compile, unless the schema has `'*'`.
+ */
+export type DocumentInput<S> = { readonly id: string } & {
+  readonly [K in FieldName<S>]?: FieldInput<S[K]> | null | undefined;
+} & OtherKeys<S>;
+
+/** A document as it is returned. Vector fields are there only where `select` names them. */
+export type StoredDocument<S> = { id: string } & {
+  [K in FieldName<S>]?: FieldOutput<S[K]> | null;
+} & ('*' extends keyof S ? { [key: string]: unknown } : unknown);
+
+/** Which keys of documents are returned: some, all (true), or no documents at all (false). */
+export type Select<S> = boolean | readonly SelectName<S>[];
+export type SelectName<S> = '*' extends keyof S ? string : FieldName<S> | 'id';
+
+/** The documents that a `select` returns. */
+export type Selected<S, Sel> = [Sel] extends [false]
+  ? undefined
+  : Sel extends readonly (infer K)[]
+    ? Pick<StoredDocument<S>, K & keyof StoredDocument<S>>
+    : StoredDocument<S>;

@@ -1,0 +1,2 @@
+// veerdb/worker: importing it makes a worker ready to run databases for `open(..., {worker})`.
+export {};
