@@ -333,7 +333,7 @@ static veer_status sparse_leaf(evaluation *run, const sealed_column *sealed,
     uint32_t rows[SPARSE_VALUES_MAX] = {0};
     size_t bytes = 0;
     *done = false;
-    if (count > SPARSE_VALUES_MAX) return VEER_OK;
+    if (query->kind == COLUMN_BETWEEN || count > SPARSE_VALUES_MAX) return VEER_OK;
     for (size_t i = 0; i < count; i++) {
         if (!sealed_view(sealed, query, i, &views[i], &rows[i])) return VEER_OK;
         bytes += views[i].size;
