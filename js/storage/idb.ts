@@ -28,7 +28,6 @@ import {
 } from './backend.ts';
 import {
   PAGES,
-  STREAMS,
   asPromise,
   loadStreams,
   pageKey,
