@@ -4,7 +4,7 @@
 
 #include "storage/segment.h"
 
-#define BLOB_BLOCK_BYTES ((size_t)16 << 10)                      /* a writer's aim */
+#define BLOB_BLOCK_BYTES ((size_t)16 << 10) /* a writer's aim */
 #define BLOB_STRING_BYTES_MAX ((size_t)64 << 20)
 #define BLOB_RAW_BYTES_MAX (((uint32_t)64 << 20) + (64u << 10))
 #define BLOB_COMPRESSED 0x80000000u /* in the raw size */

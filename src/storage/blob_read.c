@@ -188,8 +188,8 @@ static bool string_bounds(const uint8_t *offsets, size_t table_bytes, const blob
 
 /* One string of a block that is stored as it is, without the rest of the block. */
 static veer_status read_string(const blobs *self, const blob_entry *entry, size_t place,
-                               size_t table_bytes, arena *scratch, const void **data,
-                               size_t *bytes, veer_error *error)
+                               size_t table_bytes, arena *scratch, const void **data, size_t *bytes,
+                               veer_error *error)
 {
     const void *found = NULL;
     uint32_t begin, end;

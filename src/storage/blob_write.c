@@ -175,8 +175,8 @@ static veer_status end_section(blob_writer *self, veer_error *error)
         self->directory_done = true;
     }
     if (self->directory.bytes != 0) {
-        VEER_TRY(segment_writer_put(self->writer, self->directory.data, self->directory.bytes,
-                                    error));
+        VEER_TRY(
+            segment_writer_put(self->writer, self->directory.data, self->directory.bytes, error));
         byte_writer_fini(&self->directory);
         byte_writer_init(&self->directory, self->allocator);
     }

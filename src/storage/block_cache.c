@@ -24,8 +24,8 @@
 
 #include "platform/thread.h"
 
-#define SHARDS 8u                              /* arbitrary: more than the cores of most machines */
-#define SHARD_BYTES_MIN ((size_t)256 << 10)    /* smaller caches have fewer shards */
+#define SHARDS 8u                           /* arbitrary: more than the cores of most machines */
+#define SHARD_BYTES_MIN ((size_t)256 << 10) /* smaller caches have fewer shards */
 #define NONE UINT32_MAX
 
 typedef struct cache_entry {

@@ -9,9 +9,9 @@
 /* Writing. The file gets a superblock, a catalogue with `payload`, copies of attached streams and one log with
  * the records that the segments do not cover. */
 typedef struct packed_writer packed_writer;
-veer_status packed_writer_new(const veer_allocator *allocator, const veer_io *io,
-                              const char *name, const uint8_t database_id[16],
-                              packed_writer **out, veer_error *error);
+veer_status packed_writer_new(const veer_allocator *allocator, const veer_io *io, const char *name,
+                              const uint8_t database_id[16], packed_writer **out,
+                              veer_error *error);
 /* Copies a stream of the store, verifying its blocks. */
 veer_status packed_writer_copy(packed_writer *writer, store *from, const store_stream *stream,
                                veer_progress progress, void *context, veer_error *error);
@@ -25,8 +25,8 @@ void packed_writer_abort(packed_writer *writer);
 
 /* Reading: a read-only table of the streams inside. `parent` must outlive it. VEER_E_FORMAT where the file is no
  * packed database. Free with packed_io_free. */
-veer_status packed_io_new(const veer_allocator *allocator, const veer_io *parent,
-                          const char *name, veer_io *io, veer_error *error);
+veer_status packed_io_new(const veer_allocator *allocator, const veer_io *parent, const char *name,
+                          veer_io *io, veer_error *error);
 void packed_io_free(veer_io *io);
 
 #endif

@@ -256,9 +256,9 @@ static veer_status open_packed(packed_table *self, const char *name, veer_error 
     if (status != VEER_OK) goto done;
     page_state state = page_look(page, STORAGE_MAGIC_PACKED);
     if (state == PAGE_FOREIGN)
-        status = error_set(error, VEER_E_FORMAT,
-                           "'%.200s' is not a packed Veer database, or one that was never finished.",
-                           name);
+        status = error_set(
+            error, VEER_E_FORMAT,
+            "'%.200s' is not a packed Veer database, or one that was never finished.", name);
     if (state == PAGE_DAMAGED) status = packed_damaged("its header is not valid", error);
     if (status == VEER_OK) status = page_check_version(page, true, "the packed file", error);
     if (status == VEER_OK) status = read_table(self, page, error);

@@ -53,8 +53,8 @@ struct packed_writer {
 
     bool log_begun;
     uint64_t log_at;
-    uint64_t log_end;  /* of whole transactions */
-    uint64_t lsn;      /* of the last record, from 1 */
+    uint64_t log_end; /* of whole transactions */
+    uint64_t lsn;     /* of the last record, from 1 */
     uint64_t salt;
     uint32_t log_crc;
     uint64_t waiting_done; /* bytes of a transaction that waits */
@@ -102,8 +102,7 @@ static void free_writer(packed_writer *self)
 }
 
 veer_status packed_writer_new(const veer_allocator *allocator, const veer_io *io, const char *name,
-                              const uint8_t database_id[16], packed_writer **out,
-                              veer_error *error)
+                              const uint8_t database_id[16], packed_writer **out, veer_error *error)
 {
     *out = NULL;
     packed_writer *self = memory_new(allocator, sizeof *self);
@@ -233,8 +232,8 @@ static veer_status copy(packed_writer *self, store *from, const store_stream *st
         self->copied = 0;
     }
     VEER_TRY(copy_stream(self, stream, progress, context, error));
-    VEER_TRY(add_entry(self, stream->name, self->position, stream->bytes, stream->header_crc,
-                       error));
+    VEER_TRY(
+        add_entry(self, stream->name, self->position, stream->bytes, stream->header_crc, error));
     self->streams[self->streams_count++] = *stream;
     self->position = u64_round_up(self->position + stream->bytes, STORAGE_PAGE_BYTES);
     segment_close(self->source);
@@ -460,8 +459,8 @@ static veer_status make_tail(packed_writer *self, const void *payload, size_t by
     self->table_at = meta_at + META_BYTES;
     size_t cat_head = made.size < PACKED_HEAD_BYTES ? made.size : PACKED_HEAD_BYTES;
     size_t first = (size_t)(meta_at - catalogue_at);
-    veer_status status = add_entry(self, storage_wal_names[0], self->log_at, log_bytes, log.crc,
-                                   error);
+    veer_status status =
+        add_entry(self, storage_wal_names[0], self->log_at, log_bytes, log.crc, error);
     if (status == VEER_OK)
         status = add_entry(self, "cat.1", catalogue_at, made.size, crc32c(0, made.bytes, cat_head),
                            error);

@@ -183,7 +183,7 @@ done:
 /* Without a good superblock: what is this? */
 static veer_status judge_without_superblock(recovery *self, const veer_io *io, veer_error *error)
 {
-    const char *ours = NULL;   /* a stream of a database, other than meta */
+    const char *ours = NULL;    /* a stream of a database, other than meta */
     const char *foreign = NULL; /* something else */
     bool has_meta = recovery_has_name(self, STORAGE_META_NAME);
     bool only_creation = true;
@@ -206,8 +206,7 @@ static veer_status judge_without_superblock(recovery *self, const veer_io *io, v
         if (limit != 0) VEER_TRY(may_be_begun(io, name, limit, magic, &begun, error));
         only_creation = only_creation && begun;
     }
-    bool had_magic =
-        self->choice.slots[0] == PAGE_DAMAGED || self->choice.slots[1] == PAGE_DAMAGED;
+    bool had_magic = self->choice.slots[0] == PAGE_DAMAGED || self->choice.slots[1] == PAGE_DAMAGED;
     if (only_creation && !self->choice.had_history) {
         self->state = RECOVERY_UNFINISHED;
         return VEER_OK;
@@ -215,8 +214,7 @@ static veer_status judge_without_superblock(recovery *self, const veer_io *io, v
     if (has_meta && (had_magic || ours != NULL))
         VEER_FAIL(error, VEER_E_CORRUPT,
                   "Both superblocks in 'meta' are damaged: the database cannot be opened.");
-    if (has_meta)
-        VEER_FAIL(error, VEER_E_FORMAT, "Stream 'meta' is not that of a Veer database.");
+    if (has_meta) VEER_FAIL(error, VEER_E_FORMAT, "Stream 'meta' is not that of a Veer database.");
     if (ours != NULL)
         VEER_FAIL(error, VEER_E_CORRUPT,
                   "Stream 'meta' of the database is missing, while '%s' is there.", ours);
@@ -250,9 +248,9 @@ static veer_status read_catalogue(recovery *self, const veer_io *io, bool readon
     }
     VEER_GOTO(io->read(io->context, file, 0, bytes, (size_t)size, error));
     if (load_u32(bytes + size - 4) != super->catalogue_crc) {
-        status = error_set(error, VEER_E_CORRUPT,
-                           "Catalogue '%s' is damaged: its checksum is not the superblock's.",
-                           name);
+        status =
+            error_set(error, VEER_E_CORRUPT,
+                      "Catalogue '%s' is damaged: its checksum is not the superblock's.", name);
         goto done;
     }
     VEER_GOTO(catalogue_decode(self->allocator, bytes, (size_t)size, super->id, super->generation,
@@ -339,8 +337,7 @@ static veer_status log_damaged(unsigned index, const char *what, veer_error *err
 }
 
 /* Is what lies behind the valid records of the last file a torn write, or damage? */
-static veer_status judge_tail(recovery *self, unsigned index, wal_reader *reader,
-                              veer_error *error)
+static veer_status judge_tail(recovery *self, unsigned index, wal_reader *reader, veer_error *error)
 {
     recovered_log *log = &self->logs[index];
     bool found = false;
@@ -354,8 +351,8 @@ static veer_status judge_tail(recovery *self, unsigned index, wal_reader *reader
         VEER_FAIL(error, VEER_E_CORRUPT,
                   "Log 'wal.%u' is damaged: the record at byte %llu (LSN %llu) is not valid, while "
                   "byte %llu has one that was written after it was safe.",
-                  index, (unsigned long long)reader->position,
-                  (unsigned long long)reader->next_lsn, (unsigned long long)at);
+                  index, (unsigned long long)reader->position, (unsigned long long)reader->next_lsn,
+                  (unsigned long long)at);
     return recovery_say(self, error,
                         "The end of log 'wal.%u' is a write that never finished: %llu bytes behind "
                         "LSN %llu were dropped, with %llu whole records of a transaction without "
@@ -493,7 +490,8 @@ static veer_status read_logs(recovery *self, const veer_io *io, bool readonly, v
     self->both_in_use = newer->in_use;
     self->live = newer->in_use ? 1 - first : first;
     if (self->both_in_use && !older->switched && older->committed_end != older->size) {
-        status = log_damaged(first, "it is not whole, while the other log goes on behind it", error);
+        status =
+            log_damaged(first, "it is not whole, while the other log goes on behind it", error);
         goto done;
     }
     const recovered_log *last = &self->logs[self->live];

@@ -60,6 +60,7 @@ bool recovery_is_orphan(const recovery *recovery, const char *name);
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-veer_status recovery_say(recovery *recovery, veer_error *error, const char *format, ...);
+veer_status
+recovery_say(recovery *recovery, veer_error *error, const char *format, ...);
 
 #endif

@@ -23,8 +23,8 @@ veer_status segment_writer_new(store *store, const char *name, uint32_t stream_k
                                segment_writer **writer, veer_error *error);
 /* Writes into a table and stream that need not be the store's own (backup). */
 veer_status segment_writer_new_on(const veer_allocator *allocator, const veer_io *io,
-                                  const char *name, uint32_t stream_kind,
-                                  segment_writer **writer, veer_error *error);
+                                  const char *name, uint32_t stream_kind, segment_writer **writer,
+                                  veer_error *error);
 /* Sections are told apart by (kind, field); both are the engine's. Data begins at a multiple of 4096. */
 veer_status segment_writer_begin(segment_writer *writer, uint16_t kind, uint32_t field,
                                  uint32_t block_bytes, veer_error *error);
@@ -53,8 +53,7 @@ veer_status segment_open(store *store, const store_stream *stream, segment **out
                          veer_error *error);
 void segment_close(segment *segment);
 void segment_info(const segment *segment, const void **info, size_t *bytes);
-bool segment_find(const segment *segment, uint16_t kind, uint32_t field,
-                  segment_section *section);
+bool segment_find(const segment *segment, uint16_t kind, uint32_t field, segment_section *section);
 size_t segment_sections(const segment *segment);
 segment_section segment_section_at(const segment *segment, size_t index);
 
@@ -65,14 +64,12 @@ veer_status segment_read(segment *segment, uint32_t section, uint64_t offset, si
                          arena *scratch, const void **data, veer_error *error);
 /* The whole section, verified, 64-byte aligned: mapped, or held in memory until the segment is
  * closed. The first caller pays; later ones get it at once. */
-veer_status segment_load(segment *segment, uint32_t section, const void **data,
-                         veer_error *error);
+veer_status segment_load(segment *segment, uint32_t section, const void **data, veer_error *error);
 /* True where segment_read never copies. */
 bool segment_is_mapped(const segment *segment);
 /* Verifies every block; `problem` gets each damaged place. */
-veer_status segment_verify(segment *segment,
-                           void (*problem)(void *context, const char *text), void *context,
-                           veer_error *error);
+veer_status segment_verify(segment *segment, void (*problem)(void *context, const char *text),
+                           void *context, veer_error *error);
 size_t segment_memory(const segment *segment);
 uint64_t segment_mapped(const segment *segment);
 
@@ -80,10 +77,9 @@ uint64_t segment_mapped(const segment *segment);
 
 /* A section of this form holds n byte strings in zstd blocks of about 16 KiB, and where each begins. */
 typedef struct blob_writer blob_writer;
-veer_status blob_writer_new(segment_writer *writer, uint16_t kind, uint32_t field,
-                            bool compress, blob_writer **out, veer_error *error);
-veer_status blob_writer_put(blob_writer *writer, const void *data, size_t bytes,
-                            veer_error *error);
+veer_status blob_writer_new(segment_writer *writer, uint16_t kind, uint32_t field, bool compress,
+                            blob_writer **out, veer_error *error);
+veer_status blob_writer_put(blob_writer *writer, const void *data, size_t bytes, veer_error *error);
 veer_status blob_writer_end(blob_writer *writer, veer_error *error); /* frees it, always */
 void blob_writer_abort(blob_writer *writer);
 

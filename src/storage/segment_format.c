@@ -83,8 +83,7 @@ static veer_status header_damaged(const char *name, const char *what, veer_error
 }
 
 veer_status segment_header_decode(const uint8_t page[STORAGE_PAGE_BYTES], const char *name,
-                                  uint64_t stream_bytes, segment_header *header,
-                                  veer_error *error)
+                                  uint64_t stream_bytes, segment_header *header, veer_error *error)
 {
     if (page_look(page, STORAGE_MAGIC_SEGMENT) != PAGE_GOOD)
         return header_damaged(name, "its header is not valid", error);
@@ -109,9 +108,9 @@ veer_status segment_header_decode(const uint8_t page[STORAGE_PAGE_BYTES], const 
     uint64_t table_bytes = (uint64_t)read.sections * SEGMENT_ENTRY_BYTES;
     if (is_inline && read.table_offset != SEGMENT_TABLE_AT)
         return header_damaged(name, "its section table is misplaced", error);
-    if (!is_inline && (read.table_offset < STORAGE_PAGE_BYTES || read.table_offset % 8 != 0 ||
-                       read.table_offset > stream_bytes ||
-                       table_bytes > stream_bytes - read.table_offset))
+    if (!is_inline &&
+        (read.table_offset < STORAGE_PAGE_BYTES || read.table_offset % 8 != 0 ||
+         read.table_offset > stream_bytes || table_bytes > stream_bytes - read.table_offset))
         return header_damaged(name, "its section table does not fit", error);
     *header = read;
     return VEER_OK;

@@ -45,8 +45,7 @@ bool segment_entry_decode(const uint8_t from[SEGMENT_ENTRY_BYTES], segment_entry
 void segment_header_encode(const segment_header *header, uint8_t page[STORAGE_PAGE_BYTES]);
 /* Checks page and header against the stream's size; VEER_E_CORRUPT names the stream. */
 veer_status segment_header_decode(const uint8_t page[STORAGE_PAGE_BYTES], const char *name,
-                                  uint64_t stream_bytes, segment_header *header,
-                                  veer_error *error);
+                                  uint64_t stream_bytes, segment_header *header, veer_error *error);
 /* Checks order, bounds and uniqueness of n entries. */
 bool segment_entries_valid(const segment_entry *entries, size_t n, const segment_header *header);
 
@@ -55,7 +54,8 @@ typedef struct segment_ready {
     const uint8_t *table; /* u32 each */
     uint8_t *owned;       /* the same, where it is not mapped */
     size_t table_bytes;
-    _Atomic uint64_t *verified; /* bits of blocks; NULL where blocks are verified as they are read */
+    _Atomic uint64_t
+        *verified; /* bits of blocks; NULL where blocks are verified as they are read */
     size_t verified_words;
 } segment_ready;
 

@@ -24,8 +24,8 @@
 #include "base/sizes.h"
 #include "storage/segment_inner.h"
 
-#define RUN_BYTES ((uint64_t)1 << 20)         /* read at once; arbitrary */
-#define CACHED_RANGE_BYTES ((size_t)1 << 20)  /* longer ranges would only sweep the cache */
+#define RUN_BYTES ((uint64_t)1 << 20)        /* read at once; arbitrary */
+#define CACHED_RANGE_BYTES ((size_t)1 << 20) /* longer ranges would only sweep the cache */
 #define MAP_ALIGNMENT 64u
 
 /* ---- opening */
@@ -100,8 +100,7 @@ static veer_status open_file(segment *self, const store_stream *stream, veer_err
     self->bytes = bytes;
     uint8_t *page = memory_new(self->home->allocator, STORAGE_PAGE_BYTES);
     if (page == NULL) return error_nomem(error, "a segment's header", STORAGE_PAGE_BYTES);
-    veer_status status =
-        io->read(io->context, self->file, 0, page, STORAGE_PAGE_BYTES, error);
+    veer_status status = io->read(io->context, self->file, 0, page, STORAGE_PAGE_BYTES, error);
     if (status != VEER_OK) goto done;
     if (load_u32(page + STORAGE_PAGE_CRC) != stream->header_crc) {
         status = error_set(error, VEER_E_CORRUPT,
@@ -147,8 +146,7 @@ veer_status segment_open_at(segment_home *home, const store_stream *stream, segm
     return VEER_OK;
 }
 
-veer_status segment_open(store *owner, const store_stream *stream, segment **out,
-                         veer_error *error)
+veer_status segment_open(store *owner, const store_stream *stream, segment **out, veer_error *error)
 {
     return segment_open_at(store_home(owner), stream, out, error);
 }
@@ -176,8 +174,8 @@ void segment_close(segment *self)
     for (size_t i = 0; i < self->entries_count && self->ready != NULL; i++)
         free_ready(allocator, atomic_load(&self->ready[i]));
     for (size_t i = 0; i < self->entries_count && self->loaded != NULL; i++)
-        memory_array_free(allocator, atomic_load(&self->loaded[i]),
-                          (size_t)self->entries[i].bytes, 1);
+        memory_array_free(allocator, atomic_load(&self->loaded[i]), (size_t)self->entries[i].bytes,
+                          1);
     atomic_fetch_sub(&home->resident_bytes, atomic_load(&self->resident));
     if (self->map != NULL) {
         home->io->unmap(home->io->context, self->file, self->map, self->bytes);
@@ -284,8 +282,7 @@ static veer_status make_ready(segment *self, uint32_t section, segment_ready *re
     if (self->map != NULL) {
         ready->table = self->map + entry->table_offset;
         ready->verified_words = (size_t)(blocks / 64 + 1);
-        ready->verified =
-            memory_array(allocator, ready->verified_words, sizeof *ready->verified);
+        ready->verified = memory_array(allocator, ready->verified_words, sizeof *ready->verified);
         if (ready->verified == NULL) return error_nomem(error, "a block bitmap", blocks / 8);
     } else {
         ready->owned = memory_new(allocator, ready->table_bytes);
@@ -297,8 +294,8 @@ static veer_status make_ready(segment *self, uint32_t section, segment_ready *re
     }
     if (crc32c(0, ready->table, ready->table_bytes) != entry->table_crc)
         VEER_FAIL(error, VEER_E_CORRUPT,
-                  "Segment '%s' is damaged: the block table of section %u of field %u.",
-                  self->name, (unsigned)entry->kind, (unsigned)entry->field);
+                  "Segment '%s' is damaged: the block table of section %u of field %u.", self->name,
+                  (unsigned)entry->kind, (unsigned)entry->field);
     return VEER_OK;
 }
 
@@ -318,8 +315,8 @@ veer_status segment_prepare(segment *self, uint32_t section, const segment_ready
                                : make_ready(self, section, ready, error);
         if (status == VEER_OK) {
             size_t table = ready->owned != NULL ? ready->table_bytes : 0;
-            count_resident(self, sizeof *ready + table +
-                                     ready->verified_words * sizeof *ready->verified);
+            count_resident(self,
+                           sizeof *ready + table + ready->verified_words * sizeof *ready->verified);
             atomic_store_explicit(&self->ready[section], ready, memory_order_release);
         } else {
             free_ready(allocator, ready);
@@ -393,8 +390,8 @@ static veer_status fetch(const range *r, uint64_t first, uint64_t end, veer_erro
     const segment_entry *entry = &self->entries[r->section];
     const veer_io *io = self->home->io;
     uint64_t begin = first * entry->block_bytes;
-    size_t total = (size_t)((end - 1 - first) * entry->block_bytes +
-                            segment_block_size(entry, end - 1));
+    size_t total =
+        (size_t)((end - 1 - first) * entry->block_bytes + segment_block_size(entry, end - 1));
     uint8_t *buffer = memory_new(self->home->allocator, total);
     if (buffer == NULL) return error_nomem(error, "reading a segment", total);
     veer_status status =
@@ -584,10 +581,11 @@ static veer_status verify_section(segment *self, uint32_t section, uint8_t *buff
         uint64_t end = blocks - first < run_blocks ? blocks : first + run_blocks;
         uint64_t begin = first * entry->block_bytes;
         const uint8_t *data = self->map != NULL ? self->map + entry->offset + begin : buffer;
-        size_t bytes = (size_t)((end - 1 - first) * entry->block_bytes +
-                                segment_block_size(entry, end - 1));
+        size_t bytes =
+            (size_t)((end - 1 - first) * entry->block_bytes + segment_block_size(entry, end - 1));
         if (self->map == NULL)
-            VEER_TRY(io->read(io->context, self->file, entry->offset + begin, buffer, bytes, error));
+            VEER_TRY(
+                io->read(io->context, self->file, entry->offset + begin, buffer, bytes, error));
         for (uint64_t block = first; block < end; block++) {
             size_t at = (size_t)((block - first) * entry->block_bytes);
             if (segment_block_right(entry, ready, block, data + at)) continue;

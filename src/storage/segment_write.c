@@ -11,11 +11,11 @@
  * Memory: the buffer, and 4 bytes for each block of the present section.
  * Threads: one a writer; several writers at a time may be at work on one table.
  */
+#include "storage/segment_write.h"
 #include "base/crc32c.h"
 #include "base/sizes.h"
 #include "platform/io.h"
 #include "storage/segment_inner.h"
-#include "storage/segment_write.h"
 #include "storage/store_inner.h"
 
 #define BUFFER_BYTES ((size_t)256 << 10) /* arbitrary: few calls, little memory */
@@ -137,8 +137,7 @@ static veer_status put(segment_writer *self, const void *data, size_t bytes, boo
             continue;
         }
         if (direct) {
-            VEER_TRY(
-                self->io->write(self->io->context, self->file, self->written, next, n, error));
+            VEER_TRY(self->io->write(self->io->context, self->file, self->written, next, n, error));
             self->written += n;
         } else {
             memcpy(self->buffer + self->buffered, next, n);
@@ -183,11 +182,11 @@ static veer_status new_writer(const veer_allocator *allocator, const veer_io *io
     self->written = STORAGE_PAGE_BYTES;
     memcpy(self->name, name, strlen(name) + 1);
     self->buffer = memory_new(allocator, BUFFER_BYTES);
-    veer_status status = self->buffer == NULL
-                             ? error_nomem(error, "a segment writer", BUFFER_BYTES)
-                             : io->open(io->context, name,
-                                        VEER_IO_READ | VEER_IO_WRITE | VEER_IO_CREATE,
-                                        &self->file, error);
+    veer_status status =
+        self->buffer == NULL
+            ? error_nomem(error, "a segment writer", BUFFER_BYTES)
+            : io->open(io->context, name, VEER_IO_READ | VEER_IO_WRITE | VEER_IO_CREATE,
+                       &self->file, error);
     if (status != VEER_OK) {
         memory_free(allocator, self->buffer, BUFFER_BYTES);
         memory_free(allocator, self, sizeof *self);
@@ -225,8 +224,8 @@ veer_status segment_writer_new(store *owner, const char *name, uint32_t stream_k
 }
 
 veer_status segment_writer_new_on(const veer_allocator *allocator, const veer_io *io,
-                                  const char *name, uint32_t stream_kind,
-                                  segment_writer **writer, veer_error *error)
+                                  const char *name, uint32_t stream_kind, segment_writer **writer,
+                                  veer_error *error)
 {
     *writer = NULL;
     VEER_TRY(check_name(name, error));

@@ -125,8 +125,8 @@ veer_status storage_open_existing(const veer_io *io, const char *name, unsigned 
 veer_status storage_open_fresh(const veer_io *io, const char *name, void **file, veer_error *error)
 {
     *file = NULL;
-    veer_status status = io->open(io->context, name, VEER_IO_READ | VEER_IO_WRITE | VEER_IO_CREATE,
-                                  file, error);
+    veer_status status =
+        io->open(io->context, name, VEER_IO_READ | VEER_IO_WRITE | VEER_IO_CREATE, file, error);
     if (status == VEER_E_EXISTS) {
         *file = NULL;
         status = io->open(io->context, name, VEER_IO_READ | VEER_IO_WRITE, file, error);

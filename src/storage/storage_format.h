@@ -54,7 +54,6 @@ bool storage_get_name(const uint8_t field[STORAGE_NAME_BYTES], char name[STORAGE
 veer_status storage_open_existing(const veer_io *io, const char *name, unsigned flags, void **file,
                                   veer_error *error);
 /* Creates the stream, or opens one of this name that is left over, and cuts it to nothing. */
-veer_status storage_open_fresh(const veer_io *io, const char *name, void **file,
-                               veer_error *error);
+veer_status storage_open_fresh(const veer_io *io, const char *name, void **file, veer_error *error);
 
 #endif

@@ -38,8 +38,8 @@ typedef struct store_options {
     bool readonly; /* nothing is written, not even by recovery */
     store_sync sync;
     double sync_interval_ms;
-    uint64_t wal_bytes;  /* a log file of this size asks for a checkpoint */
-    size_t cache_bytes;  /* of verified blocks, where the table cannot map */
+    uint64_t wal_bytes; /* a log file of this size asks for a checkpoint */
+    size_t cache_bytes; /* of verified blocks, where the table cannot map */
 } store_options;
 
 /* ---- opening */
@@ -47,10 +47,10 @@ typedef struct store_options {
 /* What recovery found; texts live in the store until it is closed. */
 typedef struct store_report {
     uint64_t generation;
-    uint64_t checkpoint_lsn; /* records up to here are in the segments */
-    uint64_t last_lsn;       /* of the last committed record */
-    uint64_t wal_records;    /* to replay */
-    uint64_t dropped_bytes;  /* of a torn tail */
+    uint64_t checkpoint_lsn;  /* records up to here are in the segments */
+    uint64_t last_lsn;        /* of the last committed record */
+    uint64_t wal_records;     /* to replay */
+    uint64_t dropped_bytes;   /* of a torn tail */
     uint64_t dropped_records; /* whole, but of a transaction that never committed */
     bool superblock_repaired; /* one slot was damaged; the other one serves */
     const char *const *messages;
@@ -71,8 +71,7 @@ typedef struct store_record {
  * locked by the caller already and outlive the store. `id` of the database: 16 bytes, random when created: `seed`
  * makes it. */
 veer_status store_open(const veer_allocator *allocator, const veer_io *io,
-                       const store_options *options, uint64_t seed, store **out,
-                       veer_error *error);
+                       const store_options *options, uint64_t seed, store **out, veer_error *error);
 /* Syncs the log as the mode asks and frees. The status is that of the sync. */
 veer_status store_close(store *store, veer_error *error);
 const store_report *store_recovery(const store *store);

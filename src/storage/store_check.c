@@ -38,8 +38,7 @@ static veer_status check_attached(check *self, segment_home *home, const store_s
 {
     segment *opened = NULL;
     self->stream = stream->name;
-    if (self->progress != NULL &&
-        !self->progress(self->progress_context, self->done, self->total))
+    if (self->progress != NULL && !self->progress(self->progress_context, self->done, self->total))
         VEER_FAIL(error, VEER_E_ABORTED, "The check was cancelled.");
     self->done += stream->bytes;
     veer_status status = segment_open_at(home, stream, &opened, error);

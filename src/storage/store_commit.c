@@ -82,8 +82,8 @@ static veer_status write_slots(store *self, veer_error *error)
                                        &commit->meta, error));
     while (commit->slots_written < SUPERBLOCK_SLOTS) {
         uint64_t offset = (uint64_t)commit->slots_written * STORAGE_PAGE_BYTES;
-        veer_status status = io->write(io->context, commit->meta, offset, commit->page,
-                                       STORAGE_PAGE_BYTES, error);
+        veer_status status =
+            io->write(io->context, commit->meta, offset, commit->page, STORAGE_PAGE_BYTES, error);
         if (status == VEER_PENDING) return status;
         commit->touched = true;
         if (status == VEER_OK) status = io->sync(io->context, commit->meta, error);
@@ -135,8 +135,7 @@ static veer_status prepare(store *self, const void *payload, size_t bytes,
         bool same = is_waiting_one(self, &made, recycle);
         if (same || commit->touched) catalogue_fini(&made);
         if (same) return VEER_OK;
-        if (commit->touched)
-            VEER_FAIL(error, VEER_E_BUSY, "Another commit waits for the storage.");
+        if (commit->touched) VEER_FAIL(error, VEER_E_BUSY, "Another commit waits for the storage.");
     }
     uint8_t *page = memory_new(self->allocator, STORAGE_PAGE_BYTES);
     if (page == NULL) {
@@ -171,8 +170,7 @@ static veer_status run_commit(store *self, veer_error *error)
 }
 
 veer_status store_commit(store *self, const void *payload, size_t bytes,
-                         const store_stream *streams, size_t n, bool recycle_log,
-                         veer_error *error)
+                         const store_stream *streams, size_t n, bool recycle_log, veer_error *error)
 {
     VEER_TRY(store_check_writable(self, error));
     if (recycle_log && !self->both_in_use)

@@ -62,7 +62,7 @@ struct store {
     catalogue catalogue;
     bool readonly;
     _Atomic bool poisoned; /* set by the writer, for good */
-    char poison[300]; /* why */
+    char poison[300];      /* why */
 
     store_log logs[2];
     uint32_t live; /* where records are appended */
@@ -78,7 +78,7 @@ struct store {
     store_waiting_commit commit;
 
     recovery recovery; /* its report and messages; the catalogue has moved */
-    int replay_stage; /* 0 older file, 1 newer file, 2 done */
+    int replay_stage;  /* 0 older file, 1 newer file, 2 done */
     void *replay_file;
     wal_reader replay;
 

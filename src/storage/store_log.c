@@ -30,8 +30,7 @@ static veer_status cut_tail(store *self, store_log *log, veer_error *error)
 
 veer_status store_sync_live(store *self, veer_error *error)
 {
-    veer_status status =
-        self->io.sync(self->io.context, self->logs[self->live].file, error);
+    veer_status status = self->io.sync(self->io.context, self->logs[self->live].file, error);
     if (status != VEER_OK) return store_poison(self, status, error);
     self->durable_lsn = self->last_lsn;
     self->unsynced = false;
@@ -70,8 +69,8 @@ static veer_status sink_write(wal_sink *sink, const void *data, size_t bytes, ve
     }
     if (skipped == bytes) return VEER_OK;
     sink->log->tail_is_long = true;
-    VEER_TRY(io->write(io->context, sink->log->file, sink->log->end + sink->written,
-                       from + skipped, bytes - skipped, error));
+    VEER_TRY(io->write(io->context, sink->log->file, sink->log->end + sink->written, from + skipped,
+                       bytes - skipped, error));
     sink->crc = crc32c(sink->crc, from + skipped, bytes - skipped);
     sink->written += bytes - skipped;
     return VEER_OK;
@@ -159,7 +158,8 @@ static veer_status write_records(store *self, const store_append_record *records
         if (sink.skip == 0) VEER_TRY(cut_tail(self, log, error));
         for (size_t i = 0; i < n && status == VEER_OK; i++) {
             uint16_t flags = i + 1 == n ? extra : 0;
-            status = sink_record(&sink, &records[i], flags, self->last_lsn + 1 + i, &previous, error);
+            status =
+                sink_record(&sink, &records[i], flags, self->last_lsn + 1 + i, &previous, error);
         }
         if (status == VEER_OK) status = sink_flush(&sink, error);
         if (status == VEER_OK && sink.written >= sink.skip) {
@@ -355,8 +355,8 @@ static veer_status replay_file(store *self, unsigned index, bool skip_relogged,
             VEER_FAIL(error, VEER_E_CORRUPT,
                       "Log 'wal.%u' changed while it was read: byte %llu is not valid any more.",
                       index, (unsigned long long)position);
-        bool given = !record.is_switch &&
-                     !(skip_relogged && (record.record.flags & STORE_RELOG) != 0);
+        bool given =
+            !record.is_switch && !(skip_relogged && (record.record.flags & STORE_RELOG) != 0);
         veer_status status = given ? each(context, &record.record, error) : VEER_OK;
         if (status != VEER_OK) {
             reader->position = position; /* the next call gives it again */

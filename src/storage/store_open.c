@@ -218,8 +218,7 @@ static void free_store(store *self)
 }
 
 veer_status store_open(const veer_allocator *allocator, const veer_io *io,
-                       const store_options *options, uint64_t seed, store **out,
-                       veer_error *error)
+                       const store_options *options, uint64_t seed, store **out, veer_error *error)
 {
     *out = NULL;
     store *self = memory_new(allocator, sizeof *self);

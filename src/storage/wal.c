@@ -143,8 +143,8 @@ static veer_status look(wal_reader *reader, uint64_t offset, size_t bytes, const
         reader->capacity = wanted;
     }
     reader->buffered = 0;
-    VEER_TRY(reader->io->read(reader->io->context, reader->file, offset, reader->buffer, wanted,
-                              error));
+    VEER_TRY(
+        reader->io->read(reader->io->context, reader->file, offset, reader->buffer, wanted, error));
     reader->buffer_at = offset;
     reader->buffered = wanted;
     *data = reader->buffer;

@@ -67,8 +67,7 @@ void wal_reader_init(wal_reader *reader, const veer_allocator *allocator, const 
 void wal_reader_fini(wal_reader *reader);
 /* The record at `position`, and steps behind it. *found is false, and nothing moves, where no valid record is. The
  * payload is valid until the next call. */
-veer_status wal_reader_next(wal_reader *reader, wal_record *record, bool *found,
-                            veer_error *error);
+veer_status wal_reader_next(wal_reader *reader, wal_record *record, bool *found, veer_error *error);
 /* Whether anywhere at or behind `from` there is a valid record of the reader's salt with an LSN of at least `lsn`, and a durable
  * LSN of at least `durable`; what comes before it in the file does not matter. Also true when
  * hostile bytes make the search too long. *at is where. */

@@ -115,8 +115,7 @@ veer_status zstd_compress(zstd_compressor *self, void *frame, size_t capacity, c
                           size_t raw_bytes, size_t *frame_bytes, veer_error *error)
 {
     *frame_bytes = 0;
-    size_t n =
-        ZSTD_compressCCtx(self->context, frame, capacity, raw, raw_bytes, COMPRESSION_LEVEL);
+    size_t n = ZSTD_compressCCtx(self->context, frame, capacity, raw, raw_bytes, COMPRESSION_LEVEL);
     if (ZSTD_isError(n) && ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
         return error_nomem(error, "compressing", raw_bytes);
     if (ZSTD_isError(n))
