@@ -59,6 +59,12 @@ export const stages = [
   },
   { name: 'build', budget: 90, needs: ['setup'], run: (stage) => build(stage, 'tests') },
   { name: 'ctest', budget: 120, needs: ['build'], run: (stage) => runCtest(stage, 'release') },
+  {
+    name: 'cli',
+    budget: 60,
+    needs: ['build'],
+    run: (stage) => runNodeTests(stage, 'tests/cli'),
+  },
   { name: 'asan', budget: 300, needs: ['setup'], run: flavour('asan', ['-LE', 'long']) },
   { name: 'tsan', budget: 120, needs: ['setup'], run: flavour('tsan', ['-L', 'tsan']) },
   {

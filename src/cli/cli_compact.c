@@ -49,7 +49,7 @@ static int run(cli_context *cli, int argc, char **argv)
 
 const cli_command command_compact = {
     .name = "compact",
-    .summary = "seal the log, merge segments, give back the space of deleted documents",
+    .summary = "seal the log, merge segments, give back unused space",
     .usage = "DB [--checkpoint]",
     .description =
         "Seals what the log holds, then merges every collection into as few segments as the "

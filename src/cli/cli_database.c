@@ -223,12 +223,13 @@ const cli_field *cli_find_field(const cli_database *database, const char *name, 
     return NULL;
 }
 
-const cli_field *cli_vector_field(const cli_context *cli, const cli_database *database,
-                                  const char *name)
+int cli_vector_field(const cli_context *cli, const cli_database *database, const char *name,
+                     const cli_field **out)
 {
     cli_text names = {0};
-    const cli_field *found = NULL;
     size_t count = 0;
+    int code = CLI_OK;
+    *out = NULL;
     for (size_t i = 0; i < database->fields_count; i++) {
         const cli_field *field = &database->fields[i];
         if (field->type != TYPE_VECTOR) {
@@ -237,24 +238,24 @@ const cli_field *cli_vector_field(const cli_context *cli, const cli_database *da
         count++;
         text_format(&names, "%s%s", count > 1 ? ", " : "", field->name);
         if (name == NULL || strcmp(field->name, name) == 0) {
-            found = field;
+            *out = field;
         }
     }
     const char *has = names.data != NULL ? names.data : "";
     if (count == 0) {
-        (void)cli_fail_text(cli, VEER_E_FIELD, "collection \"%s\" has no vector field",
-                            database->name);
-    } else if (name != NULL && found == NULL) {
-        (void)cli_fail_text(cli, VEER_E_FIELD,
-                            "collection \"%s\" has no vector field \"%s\"; it has: %s",
-                            database->name, name, has);
+        code = cli_fail_text(cli, VEER_E_FIELD, "collection \"%s\" has no vector field",
+                             database->name);
+    } else if (name != NULL && *out == NULL) {
+        code = cli_fail_text(cli, VEER_E_FIELD,
+                             "collection \"%s\" has no vector field \"%s\"; it has: %s",
+                             database->name, name, has);
     } else if (name == NULL && count > 1) {
-        (void)cli_usage(cli, "collection \"%s\" has %zu vector fields, say which: --field %s",
-                        database->name, count, has);
-        found = NULL;
+        code = cli_usage(cli, "collection \"%s\" has %zu vector fields, say which: --field %s",
+                         database->name, count, has);
+        *out = NULL;
     }
     text_free(&names);
-    return found;
+    return code;
 }
 
 void cli_simple_schema(cli_text *json, const char *field, uint32_t dims, const char *metric)

@@ -59,9 +59,10 @@ size_t cli_collections_count(const cli_database *database);
 /* Closes everything that is open; a failure to sync turns `code` CLI_OK into CLI_FAILED. */
 int cli_close(const cli_context *cli, cli_database *database, int code);
 
-/* The vector field `name`, or the only one where it is NULL; reports why there is none. */
-const cli_field *cli_vector_field(const cli_context *cli, const cli_database *database,
-                                  const char *name);
+/* The vector field `name`, or the only one where it is NULL. Reports why there is none and returns
+ * the exit code. */
+int cli_vector_field(const cli_context *cli, const cli_database *database, const char *name,
+                     const cli_field **out);
 const cli_field *cli_find_field(const cli_database *database, const char *name, size_t bytes);
 
 /* {"fields": {FIELD: {"type": "vector", "dims": N, "metric": METRIC}}} */

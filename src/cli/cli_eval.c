@@ -353,16 +353,16 @@ static int evaluate(evaluation *eval)
     if (eval->latencies == NULL) {
         return cli_fail_text(eval->cli, VEER_E_NOMEM, "out of memory for the times");
     }
-    eval->field = cli_vector_field(eval->cli, &eval->database, eval->options->field);
-    if (eval->field == NULL) {
-        return CLI_FAILED;
+    int code = cli_vector_field(eval->cli, &eval->database, eval->options->field, &eval->field);
+    if (code != CLI_OK) {
+        return code;
     }
     if (eval->field->dims != eval->dims) {
         return cli_fail_text(
             eval->cli, VEER_E_DIMENSION, "%s: row 0 has %u dimensions, field \"%s\" has %u",
             eval->options->queries, eval->dims, eval->field->name, eval->field->dims);
     }
-    int code = prepare(eval);
+    code = prepare(eval);
     if (code == CLI_OK) {
         code = measure(eval);
     }
@@ -401,7 +401,7 @@ static int run(cli_context *cli, int argc, char **argv)
 const cli_command command_eval = {
     .name = "eval",
     .summary = "measure recall and speed on queries with known neighbours",
-    .usage = "DB --queries FILE --truth FILE [-k N] [--exact | --recall R] [--json]",
+    .usage = "DB --queries FILE --truth FILE [-k N] [--recall R] [options]",
     .description =
         "Runs every query once to warm up, then again under the clock: one thread, one query at a "
         "time, without documents. Prints recall@k against the first k of each truth list, queries "

@@ -136,11 +136,6 @@ static int make_schema(const cli_context *cli, const import_options *options,
         return cli_usage(cli, "--create needs --dims N or --schema FILE: documents do not say the "
                               "dimensions before they are read");
     }
-    if (options->dims != 0 && options->dims != dims) {
-        return cli_fail_text(cli, VEER_E_DIMENSION, "%s: row 0 has %u dimensions, --dims says %llu",
-                             importer->vectors.source.name, dims,
-                             (unsigned long long)options->dims);
-    }
     cli_simple_schema(schema, options->field != NULL ? options->field : CLI_DEFAULT_FIELD, dims,
                       options->metric != NULL ? options->metric : "cosine");
     return schema->failed ? cli_fail_text(cli, VEER_E_NOMEM, "out of memory") : CLI_OK;
@@ -152,6 +147,11 @@ static int open_database(const cli_context *cli, const char *path, const import_
     const char *name = options->collection;
     cli_text schema = {0};
     veer_error error = {0};
+    if (options->dims != 0 && importer->has_vectors && options->dims != importer->vectors.dims) {
+        return cli_fail_text(cli, VEER_E_DIMENSION, "%s: row 0 has %u dimensions, --dims says %llu",
+                             importer->vectors.source.name, importer->vectors.dims,
+                             (unsigned long long)options->dims);
+    }
     int code = cli_open(cli, path, options->create ? CLI_CREATE : CLI_WRITE, database);
     if (code != CLI_OK) {
         return code;
@@ -170,9 +170,9 @@ static int open_database(const cli_context *cli, const char *path, const import_
     }
     const cli_field *field = NULL;
     if (importer->has_vectors) {
-        field = cli_vector_field(cli, database, options->field);
-        if (field == NULL) {
-            return CLI_FAILED;
+        code = cli_vector_field(cli, database, options->field, &field);
+        if (code != CLI_OK) {
+            return code;
         }
     }
     return importer_bind(importer, database, field, &error) == VEER_OK ? CLI_OK

@@ -81,12 +81,12 @@ static veer_status print_collections(const cli_context *cli, json_slice collecti
     return table_print(cli, &table);
 }
 
-/* A count of bytes is shown as a size: the engine names them so. */
+/* A count of bytes is shown as a size: the figures of memory and storage, and what says so. */
 static bool is_bytes(const cli_text *name)
 {
-    static const char word[] = "ytes";
-    const char *found = name->data != NULL ? strstr(name->data, word) : NULL;
-    return found != NULL;
+    const char *text = name->data != NULL ? name->data : "";
+    return strncmp(text, "memory.", 7) == 0 || strncmp(text, "storage.", 8) == 0 ||
+           strstr(text, "ytes") != NULL;
 }
 
 /* Leaves of a JSON object as "part.part  value" lines. */

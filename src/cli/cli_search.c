@@ -262,14 +262,14 @@ static int search_all(searcher *search)
 {
     veer_error error = {0};
     const search_options *options = search->options;
-    search->field = cli_vector_field(search->cli, &search->database, options->field);
-    if (search->field == NULL) {
-        return CLI_FAILED;
+    int code = cli_vector_field(search->cli, &search->database, options->field, &search->field);
+    if (code != CLI_OK) {
+        return code;
     }
     if (veer_snapshot_open(search->database.database, &search->snapshot, &error) != VEER_OK) {
         return cli_fail(search->cli, &error);
     }
-    int code = prepare(search);
+    code = prepare(search);
     if (code != CLI_OK) {
         return code;
     }

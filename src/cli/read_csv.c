@@ -23,12 +23,13 @@ static int peek(csv_reader *reader, veer_error *error)
             return END;
         }
         size_t got = 0;
-        if (source_read(&reader->source, reader->buffer, BUFFER_BYTES, &got, error) != VEER_OK) {
+        if (source_read_some(&reader->source, reader->buffer, BUFFER_BYTES, &got, error) !=
+            VEER_OK) {
             return BROKEN;
         }
         reader->start = 0;
         reader->end = got;
-        reader->ended = got < BUFFER_BYTES;
+        reader->ended = got == 0;
         if (got == 0) {
             return END;
         }

@@ -46,9 +46,11 @@ veer_status jsonl_open(jsonl_reader *reader, const char *path, veer_error *error
 static veer_status fill(jsonl_reader *reader, veer_error *error)
 {
     size_t kept = reader->end - reader->start;
-    memmove(reader->buffer, reader->buffer + reader->start, kept);
-    reader->start = 0;
-    reader->end = kept;
+    if (reader->start > 0) {
+        memmove(reader->buffer, reader->buffer + reader->start, kept);
+        reader->start = 0;
+        reader->end = kept;
+    }
     if (kept == reader->capacity) {
         if (kept >= LINE_BYTES_MAX) {
             return cli_error(error, VEER_E_LIMIT,
@@ -64,8 +66,8 @@ static veer_status fill(jsonl_reader *reader, veer_error *error)
     size_t got = 0;
     size_t room = reader->capacity - reader->end;
     veer_status status =
-        source_read(&reader->source, reader->buffer + reader->end, room, &got, error);
-    reader->ended = got < room;
+        source_read_some(&reader->source, reader->buffer + reader->end, room, &got, error);
+    reader->ended = got == 0;
     reader->end += got;
     reader->buffer[reader->end] = '\0';
     return status;

@@ -1,7 +1,8 @@
 /* read_source.c: bytes from a file, a pipe or memory, counted (readers.h has the contract).
  *
- * read(2) is repeated until the request is filled, so that a pipe that delivers a few bytes at a
- * time looks like a file. A signal that interrupts a read ends it only where `stop` says so.
+ * Vectors are read in whole blocks (source_read), however few bytes a pipe delivers at a time;
+ * texts as they come (source_read_some), so that a signal loses no line that is complete. A signal
+ * that interrupts a read ends it only where `stop` says so.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -60,38 +61,48 @@ void source_memory(byte_source *source, const char *name, const void *data, size
     *source = (byte_source){.name = name, .file = -1, .memory = data, .size = bytes};
 }
 
-veer_status source_read(byte_source *source, void *buffer, size_t bytes, size_t *got,
-                        veer_error *error)
+veer_status source_read_some(byte_source *source, void *buffer, size_t bytes, size_t *got,
+                             veer_error *error)
 {
     *got = 0;
     if (source->file < 0) {
         uint64_t left = source->size - source->offset;
-        size_t take = left < bytes ? (size_t)left : bytes;
-        if (take > 0) {
-            memcpy(buffer, source->memory + source->offset, take);
+        *got = left < bytes ? (size_t)left : bytes;
+        if (*got > 0) {
+            memcpy(buffer, source->memory + source->offset, *got);
         }
-        source->offset += take;
-        *got = take;
+        source->offset += *got;
         return VEER_OK;
     }
-    while (*got < bytes) {
-        ssize_t count = read(source->file, (char *)buffer + *got, bytes - *got);
-        if (count < 0 && errno == EINTR) {
-            if (source->stop != NULL && source->stop()) {
-                return cli_error(error, VEER_E_ABORTED, "interrupted while reading %s",
-                                 source->name);
-            }
-            continue;
+    for (;;) {
+        ssize_t count = read(source->file, buffer, bytes);
+        if (count >= 0) {
+            *got = (size_t)count;
+            source->offset += (uint64_t)count;
+            return VEER_OK;
         }
-        if (count < 0) {
+        if (errno != EINTR) {
             return cli_error(error, VEER_E_IO, "cannot read %s at byte %llu: %s", source->name,
                              (unsigned long long)source->offset, strerror(errno));
         }
-        if (count == 0) {
-            break;
+        if (source->stop != NULL && source->stop()) {
+            return cli_error(error, VEER_E_ABORTED, "interrupted while reading %s", source->name);
         }
-        *got += (size_t)count;
-        source->offset += (uint64_t)count;
+    }
+}
+
+veer_status source_read(byte_source *source, void *buffer, size_t bytes, size_t *got,
+                        veer_error *error)
+{
+    *got = 0;
+    while (*got < bytes) {
+        size_t more = 0;
+        veer_status status =
+            source_read_some(source, (char *)buffer + *got, bytes - *got, &more, error);
+        if (status != VEER_OK || more == 0) {
+            return status;
+        }
+        *got += more;
     }
     return VEER_OK;
 }

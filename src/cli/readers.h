@@ -38,6 +38,9 @@ void source_memory(byte_source *source, const char *name, const void *data, size
 /* Reads `bytes`, fewer only at the end. */
 veer_status source_read(byte_source *source, void *buffer, size_t bytes, size_t *got,
                         veer_error *error);
+/* Reads what there is, at least one byte, at most `bytes`; none only at the end. */
+veer_status source_read_some(byte_source *source, void *buffer, size_t bytes, size_t *got,
+                             veer_error *error);
 /* Part that has been read, 0 to 1; < 0 where the size is unknown. */
 double source_share(const byte_source *source);
 void source_close(byte_source *source);

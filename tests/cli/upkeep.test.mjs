@@ -1,0 +1,162 @@
+// info, compact, backup and check: a backup answers the same, damage is found wherever it is.
+
+import assert from 'node:assert/strict';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import {
+  fails,
+  folder,
+  fvecs,
+  ok,
+  okJson,
+  okLines,
+  random,
+  randomVectors,
+  run,
+} from './harness.mjs';
+
+const vectors = randomVectors(500, 16, 31);
+
+function database(t) {
+  const files = folder(t);
+  const db = files.path('db');
+  const file = files.write('v.fvecs', fvecs(vectors));
+  ok(['import', db, file, '--create', '--metric', 'l2']);
+  ok(['delete', db, '3', '4']);
+  ok(['import', db, '-'], { input: `{"id":"late","vector":${JSON.stringify([...vectors[9]])}}\n` });
+  return { ...files, db };
+}
+
+const answers = (db, queries) =>
+  okLines(['search', db, '--queries', queries, '-k', '20', '--json']).map(({ rows, exact }) => ({
+    rows,
+    exact,
+  }));
+
+test('a backup is one file that opens and answers the same', (t) => {
+  const { db, path } = database(t);
+  const queries = join(path('v.fvecs'));
+  assert.match(ok(['backup', db, path('b.pack')]), /b\.pack written, [\d.]+ KiB/);
+  assert.equal(ok(['count', path('b.pack')]), '499\n');
+  assert.deepEqual(answers(path('b.pack'), queries), answers(db, queries));
+  assert.equal(ok(['export', path('b.pack')]), ok(['export', db]));
+  assert.match(ok(['check', path('b.pack')]), /: ok/);
+  fails(['backup', db, path('b.pack')], 'EXISTS', /b\.pack/);
+  fails(['delete', path('b.pack'), '7'], 'READONLY', /./);
+  fails(['import', path('b.pack'), queries], 'READONLY', /./);
+  ok(['backup', path('b.pack'), path('c.pack')]);
+  assert.equal(ok(['export', path('c.pack')]), ok(['export', db]));
+});
+
+test('compact keeps every document and its order of neighbours', (t) => {
+  const { db, path } = database(t);
+  const before = new Set(ok(['export', db]).split('\n'));
+  const found = okLines(['search', db, '-q', path('v.fvecs'), '--exact', '--json']);
+  assert.match(ok(['compact', db]), /compacted in/);
+  assert.deepEqual(new Set(ok(['export', db]).split('\n')), before);
+  const again = okLines(['search', db, '-q', path('v.fvecs'), '--exact', '--json']);
+  assert.deepEqual(
+    again.map(({ rows }) => rows),
+    found.map(({ rows }) => rows),
+  );
+  assert.match(ok(['check', db]), /: ok/);
+  assert.match(ok(['compact', db, '--checkpoint']), /sealed in/);
+});
+
+test('info: a table for people, everything as JSON', (t) => {
+  const { db } = database(t);
+  const info = okJson(['info', db, '--json']);
+  assert.equal(info.collections[0].count, 499);
+  assert.equal(info.collections[0].schema.fields.vector.dims, 16);
+  assert.equal(typeof info.stats, 'object');
+  assert.equal(typeof info.recovery, 'object');
+  const table = ok(['info', db]);
+  assert.match(table, /^collection +documents +fields$/m);
+  assert.match(table, /^documents +499 +vector \(vector 16 l2\)$/m);
+  assert.match(table, /tier +\w+/);
+});
+
+test('check: ok on what is whole, in words and as JSON', (t) => {
+  const { db } = database(t);
+  assert.match(ok(['check', db]), /db: ok, \d+ streams read/);
+  const report = okJson(['check', db, '--json']);
+  assert.equal(report.ok, true);
+  assert.deepEqual(report.problems, []);
+});
+
+test('check finds one flipped bit in any stream of a folder, and the count is never wrong', (t) => {
+  const { db, path } = database(t);
+  ok(['compact', db]);
+  const next = random(32);
+  const streams = readdirSync(db).filter(
+    (name) => name.startsWith('seg.') || name.startsWith('cat.'),
+  );
+  assert.ok(streams.length > 1, streams.join());
+  streams.forEach((stream, i) => {
+    const copy = path(`copy-${i}`);
+    cpSync(db, copy, { recursive: true });
+    const bytes = readFileSync(join(copy, stream));
+    const at = Math.floor(next() * bytes.length);
+    bytes[at] ^= 1 << Math.floor(next() * 8);
+    writeFileSync(join(copy, stream), bytes);
+    const { stdout } = fails(['check', copy], 'CORRUPT', /./);
+    assert.match(stdout, /\d+ problems? in/, `${stream} at ${at}`);
+    const counted = run(['count', copy]);
+    assert.ok(counted.status === 1 || counted.stdout === '499\n', `${stream} at ${at}`);
+  });
+});
+
+test('check finds damage anywhere in a packed file, and a cut one does not open', (t) => {
+  const { db, path } = database(t);
+  ok(['backup', db, path('b.pack')]);
+  const whole = readFileSync(path('b.pack'));
+  const next = random(33);
+  for (let i = 0; i < 12; i++) {
+    const bytes = Buffer.from(whole);
+    const at = Math.floor(next() * bytes.length);
+    bytes[at] ^= 1 << Math.floor(next() * 8);
+    writeFileSync(path('d.pack'), bytes);
+    const { status, stderr } = run(['check', path('d.pack')]);
+    assert.equal(status, 1, `byte ${at}`);
+    assert.match(stderr, /\[(CORRUPT|FORMAT|VERSION)\]/, `byte ${at}`);
+    const copy = run(['export', path('d.pack')]);
+    if (copy.status === 0) assert.equal(copy.stdout, ok(['export', db]), `byte ${at}`);
+  }
+  writeFileSync(path('cut.pack'), whole.subarray(0, whole.length >> 1));
+  assert.equal(run(['count', path('cut.pack')]).status, 1);
+  assert.equal(run(['check', path('cut.pack')]).status, 1);
+});
+
+test('a log that was cut loses its last batch only, and info says so', (t) => {
+  const { db } = database(t);
+  const wals = readdirSync(db).filter((name) => name.startsWith('wal.'));
+  const log = wals
+    .map((name) => join(db, name))
+    .map((file) => ({ file, bytes: readFileSync(file) }))
+    .sort((a, b) => b.bytes.filter((x) => x).length - a.bytes.filter((x) => x).length)[0];
+  const last = log.bytes.findLastIndex((byte) => byte !== 0);
+  copyFileSync(log.file, `${log.file}.copy`);
+  const cut = Buffer.from(log.bytes);
+  cut.fill(0, last - 10);
+  writeFileSync(log.file, cut);
+  const { recovery } = okJson(['info', db, '--json']);
+  assert.ok(
+    recovery.wal.droppedBytes > 0 || recovery.wal.droppedRecords > 0,
+    JSON.stringify(recovery),
+  );
+  assert.equal(ok(['count', db]), '498\n');
+});
+
+test('an interrupted or failed backup leaves nothing that opens', (t) => {
+  const { db, path } = database(t);
+  fails(['backup', db, path('no/such/folder.pack')], 'NOTFOUND', /folder/);
+  assert.equal(existsSync(path('no')), false);
+});
