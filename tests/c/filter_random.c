@@ -1,0 +1,419 @@
+/* Random filters over random rows: growing, sealed and merged columns against the naive model.
+ *
+ * Each round makes rows, columns in three forms, and trees that are printed in both spellings;
+ * every spelling over every form must mark exactly the rows that the model marks. The printed
+ * filter must parse to an equal tree, and the sealed bytes must not depend on the parts.
+ */
+#include <stdlib.h>
+
+#include "base/bitset.h"
+#include "base/memory.h"
+#include "filter/filter_tree.h"
+#include "filter_model.h"
+#include "support/testing.h"
+
+#define ROUNDS 24u
+#define TREES 60u
+
+typedef struct form {
+    column *columns[MODEL_FIELDS];
+    byte_writer bytes[MODEL_FIELDS];
+    size_t rows;
+} form;
+
+static veer_status find(void *context, uint32_t field, const column **found, veer_error *error)
+{
+    const form *from = context;
+    (void)error;
+    for (size_t f = 0; f < MODEL_FIELDS; f++) {
+        if (model_fields[f].id == field) *found = from->columns[f];
+    }
+    return VEER_OK;
+}
+
+static void form_fini(form *form)
+{
+    for (size_t f = 0; f < MODEL_FIELDS; f++) {
+        column_free(form->columns[f]);
+        byte_writer_fini(&form->bytes[f]);
+    }
+}
+
+static void grow(rng *random, const model_row *rows, size_t first, size_t end, form *out)
+{
+    memset(out, 0, sizeof *out);
+    out->rows = end - first;
+    for (size_t f = 0; f < MODEL_FIELDS - 1; f++) {
+        byte_writer_init(&out->bytes[f], memory_default());
+        assert_int_equal(column_new(memory_default(), model_fields[f].type, &out->columns[f]),
+                         VEER_OK);
+        model_append(random, out->columns[f], rows, f, first, end);
+        assert_int_equal(column_rows(out->columns[f]), end - first);
+    }
+}
+
+/* Writes parts as one sealed form, with leading bytes before each column. */
+static void seal(const form *const *parts, const uint32_t *const *maps, size_t parts_count,
+                 size_t total, form *out)
+{
+    veer_error error = {0};
+    memset(out, 0, sizeof *out);
+    out->rows = total;
+    for (size_t f = 0; f < MODEL_FIELDS - 1; f++) {
+        const column *columns[8];
+        size_t rows[8];
+        for (size_t p = 0; p < parts_count; p++) {
+            columns[p] = parts[p]->columns[f];
+            rows[p] = parts[p]->rows;
+        }
+        byte_writer_init(&out->bytes[f], memory_default());
+        byte_writer_zeros(&out->bytes[f], f * 3);
+        assert_int_equal(column_write(model_fields[f].type, columns, maps, rows, parts_count, total,
+                                      memory_default(), &out->bytes[f], &error),
+                         VEER_OK);
+        assert_int_equal(column_open(memory_default(), model_fields[f].type,
+                                     out->bytes[f].data + f * 3, out->bytes[f].bytes - f * 3, total,
+                                     &out->columns[f], &error),
+                         VEER_OK);
+        assert_int_equal(column_rows(out->columns[f]), total);
+    }
+}
+
+static void assert_same_bytes(const form *a, const form *b)
+{
+    for (size_t f = 0; f < MODEL_FIELDS - 1; f++) {
+        assert_int_equal(a->bytes[f].bytes, b->bytes[f].bytes);
+        assert_memory_equal(a->bytes[f].data, b->bytes[f].data, a->bytes[f].bytes);
+    }
+}
+
+static void assert_answers(const filter *filter, const form *form, size_t rows,
+                           const bool *expected, const char *text)
+{
+    filter_columns columns = {(void *)(uintptr_t)form, find, rows};
+    uint64_t *bits = malloc((bitset_words(rows) + 1) * sizeof *bits);
+    size_t matches, counted = 0;
+    veer_error error = {0};
+    assert_non_null(bits);
+    memset(bits, 0xAA, (bitset_words(rows) + 1) * sizeof *bits);
+    assert_int_equal(filter_evaluate(filter, &columns, memory_default(), bits, &matches, &error),
+                     VEER_OK);
+    for (size_t i = 0; i < rows; i++) {
+        if (bitset_get(bits, i) != expected[i]) fail_msg("row %zu of %s", i, text);
+        counted += expected[i];
+    }
+    assert_int_equal(matches, counted);
+    assert_true(bits[bitset_words(rows)] == 0xAAAAAAAAAAAAAAAAu);
+    if (rows % 64 != 0) assert_true(bits[bitset_words(rows) - 1] >> (rows % 64) == 0);
+    free(bits);
+}
+
+static const filter *parse(const model_text *text, bool is_object, arena *memory)
+{
+    const filter *filter = NULL;
+    veer_error error = {0};
+    veer_status status =
+        model_parse(text->text, text->bytes, is_object, text->parameters, memory, &filter, &error);
+    if (status != VEER_OK) fail_msg("%s: %s", error.message, text->text);
+    return filter;
+}
+
+/* Tree -> text -> tree. */
+static void assert_round_trip(const filter *filter, arena *memory)
+{
+    byte_writer printed;
+    byte_writer_init(&printed, memory_default());
+    filter_print(filter, &printed);
+    byte_writer_u8(&printed, 0);
+    model_text text = {.text = (char *)printed.data, .bytes = printed.bytes - 1};
+    const struct filter *again = parse(&text, false, memory);
+    if (!filter_equal(filter, again)) fail_msg("not the same again: %s", text.text);
+    byte_writer_fini(&printed);
+}
+
+static void check_tree(rng *random, const model_row *rows, const form *const *forms,
+                       size_t forms_count)
+{
+    model_node *tree = model_tree_new(random, (unsigned)rng_below(random, 4));
+    size_t count = forms[0]->rows;
+    bool *expected = malloc(count + 1);
+    assert_non_null(expected);
+    for (size_t i = 0; i < count; i++)
+        expected[i] = model_matches(tree, &rows[i]);
+    for (int spelling = 0; spelling < 3; spelling++) {
+        arena memory;
+        model_text text;
+        arena_init(&memory, memory_default());
+        bool printed = true;
+        if (spelling < 2) {
+            text = model_print_text(random, tree, spelling == 1);
+        } else {
+            printed = model_print_object(tree, &text);
+        }
+        if (printed) {
+            const filter *filter = parse(&text, spelling == 2, &memory);
+            assert_round_trip(filter, &memory);
+            for (size_t f = 0; f < forms_count; f++) {
+                /* All rows, or a prefix of them as a reader of a growing segment asks. */
+                size_t asked = rng_below(random, 3) == 0 ? rng_below(random, count + 1) : count;
+                assert_answers(filter, forms[f], asked, expected, text.text);
+            }
+        }
+        model_text_free(&text);
+        arena_fini(&memory);
+    }
+    free(expected);
+    model_tree_free(tree);
+}
+
+static void shuffle(rng *random, uint32_t *items, size_t count)
+{
+    for (size_t i = count; i > 1; i--) {
+        size_t j = rng_below(random, i);
+        uint32_t item = items[i - 1];
+        items[i - 1] = items[j];
+        items[j] = item;
+    }
+}
+
+/* Three parts, one of them sealed, whose rows are dropped or moved anywhere; `rows` are permuted
+ * to what comes out. Returns how many rows do. */
+static size_t merge(rng *random, model_row *rows, size_t count, form *out, form *again)
+{
+    size_t cuts[4] = {0, rng_below(random, count + 1), rng_below(random, count + 1), count};
+    if (cuts[1] > cuts[2]) {
+        size_t cut = cuts[1];
+        cuts[1] = cuts[2];
+        cuts[2] = cut;
+    }
+    uint32_t *places = malloc((count + 1) * sizeof *places);
+    model_row *kept = calloc(count + 1, sizeof *kept);
+    assert_non_null(places);
+    assert_non_null(kept);
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        places[i] = rng_below(random, 5) == 0 ? UINT32_MAX : (uint32_t)total++;
+    if (rng_below(random, 2) == 0) { /* not in order */
+        uint32_t *targets = malloc((total + 1) * sizeof *targets);
+        assert_non_null(targets);
+        for (size_t i = 0; i < total; i++)
+            targets[i] = (uint32_t)i;
+        shuffle(random, targets, total);
+        for (size_t i = 0; i < count; i++)
+            if (places[i] != UINT32_MAX) places[i] = targets[places[i]];
+        free(targets);
+    }
+    form parts[3], sealed;
+    for (size_t p = 0; p < 3; p++)
+        grow(random, rows, cuts[p], cuts[p + 1], &parts[p]);
+    const form *middle = &parts[1];
+    seal(&middle, NULL, 1, parts[1].rows, &sealed);
+    const form *mixed[3] = {&parts[0], &sealed, &parts[2]};
+    const form *growing[3] = {&parts[0], &parts[1], &parts[2]};
+    const uint32_t *maps[3] = {places, places + cuts[1], places + cuts[2]};
+    seal(mixed, maps, 3, total, out);
+    seal(growing, maps, 3, total, again);
+    for (size_t i = 0; i < count; i++)
+        if (places[i] != UINT32_MAX) kept[places[i]] = rows[i];
+    memcpy(rows, kept, total * sizeof *rows);
+    for (size_t p = 0; p < 3; p++)
+        form_fini(&parts[p]);
+    form_fini(&sealed);
+    free(kept);
+    free(places);
+    return total;
+}
+
+static void check_forms(rng *random, const model_row *rows, size_t count)
+{
+    form growing, sealed;
+    grow(random, rows, 0, count, &growing);
+    const form *whole = &growing;
+    seal(&whole, NULL, 1, count, &sealed);
+    const form *both[2] = {&growing, &sealed};
+    for (size_t i = 0; i < TREES; i++)
+        check_tree(random, rows, both, 2);
+    form_fini(&growing);
+    form_fini(&sealed);
+}
+
+static void check_merged(rng *random, model_row *rows, size_t count)
+{
+    form merged, again, fresh, resealed;
+    size_t total = merge(random, rows, count, &merged, &again);
+    grow(random, rows, 0, total, &fresh);
+    const form *whole = &fresh;
+    seal(&whole, NULL, 1, total, &resealed);
+    assert_same_bytes(&merged, &again);
+    assert_same_bytes(&merged, &resealed);
+    const form *both[2] = {&merged, &fresh};
+    for (size_t i = 0; i < TREES; i++)
+        check_tree(random, rows, both, 2);
+    form_fini(&merged);
+    form_fini(&again);
+    form_fini(&fresh);
+    form_fini(&resealed);
+}
+
+static void test_random_filters(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0, 1, 63, 64, 65, 700, 1024, 1025, 3000};
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        rng random;
+        rng_init(&random, 1000 + round);
+        size_t count = sizes[round % TEST_COUNT(sizes)];
+        model_row *rows = model_rows_new(&random, count);
+        check_forms(&random, rows, count);
+        check_merged(&random, rows, count);
+        free(rows);
+    }
+}
+
+/* ---- visiting gives back what was appended */
+
+typedef struct visited {
+    const model_row *rows;
+    size_t field;
+    size_t counts[4096];
+    uint32_t last;
+} visited;
+
+static void visit(void *context, uint32_t row, const column_value *value)
+{
+    visited *seen = context;
+    assert_true(row >= seen->last);
+    seen->last = row;
+    seen->counts[row]++;
+    const model_cell *cell = &seen->rows[row].cells[seen->field];
+    bool found = false;
+    for (size_t i = 0; i < cell->count && !found; i++) {
+        const column_value *known = &cell->values[i];
+        switch (model_fields[seen->field].type) {
+        case COLUMN_NUMBER:
+            found = known->as.number == value->as.number;
+            break;
+        case COLUMN_TIME:
+            found = known->as.time == value->as.time;
+            break;
+        case COLUMN_BOOL:
+            found = known->as.boolean == value->as.boolean;
+            break;
+        default:
+            found = known->as.keyword.bytes == value->as.keyword.bytes &&
+                    memcmp(known->as.keyword.text, value->as.keyword.text,
+                           value->as.keyword.bytes) == 0;
+            break;
+        }
+    }
+    assert_true(found);
+}
+
+static size_t distinct_values(const model_cell *cell, bool is_keyword)
+{
+    size_t distinct = 0;
+    for (size_t i = 0; i < cell->count; i++) {
+        bool repeats = false;
+        for (size_t j = 0; is_keyword && j < i; j++) {
+            repeats = repeats || cell->values[i].as.keyword.text == cell->values[j].as.keyword.text;
+        }
+        distinct += !repeats;
+    }
+    return distinct;
+}
+
+static void test_visit(void **state)
+{
+    (void)state;
+    rng random;
+    rng_init(&random, 5);
+    model_row *rows = model_rows_new(&random, 3000);
+    form forms[2];
+    grow(&random, rows, 0, 3000, &forms[0]);
+    const form *whole = &forms[0];
+    seal(&whole, NULL, 1, 3000, &forms[1]);
+    visited *seen = calloc(1, sizeof *seen);
+    assert_non_null(seen);
+    for (size_t i = 0; i < 2 * (MODEL_FIELDS - 1); i++) {
+        const form *form = &forms[i % 2];
+        memset(seen, 0, sizeof *seen);
+        seen->rows = rows;
+        seen->field = i / 2;
+        assert_int_equal(column_visit(form->columns[i / 2], 2500, memory_default(), visit, seen),
+                         VEER_OK);
+        bool is_keyword = model_fields[i / 2].type == COLUMN_KEYWORD;
+        for (size_t row = 0; row < 3000; row++) {
+            size_t known = distinct_values(&rows[row].cells[i / 2], is_keyword);
+            assert_int_equal(seen->counts[row], row < 2500 ? known : 0);
+        }
+    }
+    free(seen);
+    form_fini(&forms[0]);
+    form_fini(&forms[1]);
+    free(rows);
+}
+
+/* ---- more rows than a chunk or a container holds */
+
+static void test_large(void **state)
+{
+    (void)state;
+    const size_t count = 200000;
+    static const char *const texts[] = {"year >= 2000 AND year < 2010",
+                                        "tag = 'a'",
+                                        "tag IN ('a','b','w20') OR draft = true",
+                                        "NOT (tag CONTAINS ALL ('a', 'b'))",
+                                        "tag != 'a' AND year = 2001",
+                                        "(tag = 'aa' AND draft = true) OR \"in\" > 1500",
+                                        "at < '1970-01-01' AND tag EXISTS",
+                                        "owner.name-x = 'w30' AND tag = 'w31' AND draft = false",
+                                        "tag BETWEEN 'a' AND 'b'"};
+    rng random;
+    rng_init(&random, 77);
+    model_row *rows = model_rows_new(&random, count);
+    form growing, sealed, narrow;
+    grow(&random, rows, 0, count, &growing);
+    const form *whole = &growing;
+    seal(&whole, NULL, 1, count, &sealed);
+    const form *sealed_form = &sealed;
+    seal(&sealed_form, NULL, 1, count, &narrow);
+    assert_same_bytes(&sealed, &narrow);
+    uint64_t *bits[2];
+    size_t words = bitset_words(count), matches[2];
+    bits[0] = calloc(words, sizeof **bits);
+    bits[1] = calloc(words, sizeof **bits);
+    for (size_t i = 0; i < TEST_COUNT(texts); i++) {
+        arena memory;
+        const filter *filter;
+        arena_init(&memory, memory_default());
+        assert_int_equal(
+            model_parse(texts[i], strlen(texts[i]), false, NULL, &memory, &filter, NULL), VEER_OK);
+        for (size_t f = 0; f < 2; f++) {
+            filter_columns columns = {f == 0 ? &growing : &sealed, find, count};
+            assert_int_equal(
+                filter_evaluate(filter, &columns, memory_default(), bits[f], &matches[f], NULL),
+                VEER_OK);
+        }
+        assert_int_equal(matches[0], matches[1]);
+        assert_memory_equal(bits[0], bits[1], words * sizeof **bits);
+        assert_int_equal(bitset_count(bits[0], count), matches[0]);
+        assert_true(matches[0] > 0 && matches[0] < count);
+        arena_fini(&memory);
+    }
+    free(bits[0]);
+    free(bits[1]);
+    form_fini(&growing);
+    form_fini(&sealed);
+    form_fini(&narrow);
+    free(rows);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_filters),
+        cmocka_unit_test(test_visit),
+        cmocka_unit_test(test_large),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
