@@ -134,12 +134,12 @@ done:
 }
 
 /* Sealed segments of a dropped collection: their streams go when the last reader is gone and a
- * later catalogue no longer attaches them (see database_remove_later). */
-static void detach_segments(const collection_version *collection)
+ * the next generation no longer attaches them. */
+static void detach_segments(const collection_version *collection, uint64_t generation)
 {
     for (size_t i = 0; i < collection->segments_count; i++)
         if (collection->segments[i].core->is_sealed)
-            work_detach(collection->segments[i].core);
+            work_detach(collection->segments[i].core, generation);
 }
 
 veer_status collection_remove(veer_database *database, uint32_t id, bool log, veer_error *error)
@@ -159,7 +159,7 @@ veer_status collection_remove(veer_database *database, uint32_t id, bool log, ve
         store_append_record record = {.collection = id, .type = RECORD_DROP};
         VEER_GOTO(store_append(database->store, &record, 1, &next->lsn, error));
     }
-    if (old) detach_segments(old);
+    if (old) detach_segments(old, store_generation(database->store) + 1);
     unregister(state);
     version_publish(database, next);
     next = NULL;

@@ -250,9 +250,14 @@ struct veer_database {
 
     thread_mutex state;   /* guards `present`, `removals` and handle counts */
     version *present;
-    char (*removals)[65]; /* streams that wait for removal */
+    struct stream_removal {
+        char name[65];
+        uint64_t from; /* generation */
+    } *removals;
     size_t removals_count, removals_capacity;
     size_t handles;       /* collections, snapshots, queries, cursors, results open */
+
+    struct backup *backups; /* that wait for storage; `state` guards them */
 
     thread_mutex writer;  /* guards everything below, and the log */
     uint32_t next_collection_id;
@@ -284,8 +289,9 @@ struct veer_snapshot {
 void database_handle_opened(veer_database *database);
 void database_handle_closed(veer_database *database);
 
-/* Queues a stream for removal; background work removes it. Any thread. */
-void database_remove_later(veer_database *database, const char *name);
+/* Queues a stream for removal, which background work does once the store is at generation `from`.
+ * Any thread. */
+void database_remove_later(veer_database *database, const char *name, uint64_t from);
 
 /* Names a stream of a segment: "seg.7", "seg.7.codes.1.12". */
 void segment_base_name(char name[65], uint64_t number);

@@ -69,9 +69,9 @@ void builder_free(builder *builder)
     segment_writer_abort(builder->writer);
     if (!builder->is_kept) {
         if (!builder->derived_only && builder->entry.base.name[0])
-            database_remove_later(builder->database, builder->entry.base.name);
+            database_remove_later(builder->database, builder->entry.base.name, 0);
         for (size_t i = 0; i < builder->entry.derived_count; i++)
-            database_remove_later(builder->database, builder->entry.derived[i].stream.name);
+            database_remove_later(builder->database, builder->entry.derived[i].stream.name, 0);
     }
     memory_array_free(allocator, builder->order, builder->rows_capacity, sizeof *builder->order);
     memory_array_free(allocator, builder->ordinals, builder->rows_capacity,
@@ -484,9 +484,9 @@ static veer_status finish_step(builder *builder, veer_error *error)
 {
     uint8_t info[SEALED_INFO_BYTES];
     sealed_info_store(info, &builder->entry, builder->collection->collection->id);
-    segment_writer *writer = builder->writer;
+    VEER_TRY(
+        segment_writer_finish(builder->writer, info, sizeof info, &builder->entry.base, error));
     builder->writer = NULL;
-    VEER_TRY(segment_writer_finish(writer, info, sizeof info, &builder->entry.base, error));
     builder->step = BUILD_CODES;
     return VEER_OK;
 }

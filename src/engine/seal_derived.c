@@ -8,11 +8,10 @@ static veer_status finish_stream(builder *builder, uint32_t field, veer_error *e
 {
     uint8_t info[SEALED_INFO_BYTES];
     sealed_info_store(info, &builder->entry, builder->collection->collection->id);
-    segment_writer *writer = builder->writer;
-    builder->writer = NULL;
     size_t place = builder->entry.derived_count;
-    VEER_TRY(segment_writer_finish(writer, info, sizeof info,
+    VEER_TRY(segment_writer_finish(builder->writer, info, sizeof info,
                                    &builder->entry.derived[place].stream, error));
+    builder->writer = NULL;
     builder->entry.derived[place].field = field;
     builder->entry.derived_count++;
     return VEER_OK;

@@ -159,10 +159,11 @@ void sealed_free(sealed *sealed)
     for (size_t i = 0; sealed->derived && i < sealed->entry.derived_count; i++)
         segment_close(sealed->derived[i]);
     segment_close(sealed->base);
-    if (atomic_load(&sealed->is_detached)) {
-        database_remove_later(sealed->database, sealed->entry.base.name);
+    uint64_t from = atomic_load(&sealed->removable_from);
+    if (from > 0) {
+        database_remove_later(sealed->database, sealed->entry.base.name, from);
         for (size_t i = 0; i < sealed->entry.derived_count; i++)
-            database_remove_later(sealed->database, sealed->entry.derived[i].stream.name);
+            database_remove_later(sealed->database, sealed->entry.derived[i].stream.name, from);
     }
     memory_array_free(allocator, sealed->derived, sealed->entry.derived_count,
                       sizeof *sealed->derived);

@@ -25,37 +25,49 @@ struct job {
 
 /* ---------------------------------------------------------------- removing streams */
 
-void work_detach(segment_core *core)
+void work_detach(segment_core *core, uint64_t from)
 {
     sealed *sealed = core->as.sealed;
-    atomic_store(&sealed->is_detached, true);
+    atomic_store(&sealed->removable_from, from ? from : 1);
 }
 
-void database_remove_later(veer_database *database, const char *name)
+void database_remove_later(veer_database *database, const char *name, uint64_t from)
 {
     thread_mutex_lock(&database->state);
     /* Without memory for the queue the stream stays until the next opening, which removes it. */
     if (memory_grow(database->allocator, (void **)&database->removals,
                     &database->removals_capacity, database->removals_count + 1,
-                    sizeof *database->removals) == VEER_OK)
-        strncpy(database->removals[database->removals_count++], name, 64);
+                    sizeof *database->removals) == VEER_OK) {
+        struct stream_removal *removal = &database->removals[database->removals_count++];
+        strncpy(removal->name, name, sizeof removal->name - 1);
+        removal->from = from;
+    }
     thread_mutex_unlock(&database->state);
 }
 
-/* Hands the queue to the store, which keeps what the present generation still attaches. */
+/* Takes a stream from the queue whose generation has come; false: none. */
+static bool next_removal(veer_database *database, uint64_t generation, char name[65])
+{
+    bool found = false;
+    thread_mutex_lock(&database->state);
+    for (size_t i = 0; i < database->removals_count && !found; i++) {
+        if (database->removals[i].from > generation) continue;
+        memcpy(name, database->removals[i].name, 65);
+        database->removals[i] = database->removals[--database->removals_count];
+        found = true;
+    }
+    thread_mutex_unlock(&database->state);
+    return found;
+}
+
 static void remove_streams(veer_database *database)
 {
-    for (;;) {
-        char name[65] = {0};
-        thread_mutex_lock(&database->state);
-        bool found = database->removals_count > 0;
-        if (found) memcpy(name, database->removals[--database->removals_count], sizeof name);
-        thread_mutex_unlock(&database->state);
-        if (!found) break;
-        thread_mutex_lock(&database->writer);
-        store_remove(database->store, name);
-        thread_mutex_unlock(&database->writer);
-    }
+    char name[65];
+    thread_mutex_lock(&database->writer);
+    uint64_t generation = store_generation(database->store);
+    thread_mutex_unlock(&database->writer);
+    while (next_removal(database, generation, name)) store_remove(database->store, name);
+    store_remove_pending(database->store);
 }
 
 /* ---------------------------------------------------------------- beginning a checkpoint */
@@ -297,7 +309,8 @@ static veer_status commit_locked(veer_database *database, struct job *job, veer_
     if (job->kind != JOB_SEAL) VEER_GOTO(commit_generation(database, next, false, error));
     builder_keep(job->builder);
     if (job->kind == JOB_MERGE)
-        for (size_t i = 0; i < job->parts_count; i++) work_detach(job->parts[i].core);
+        for (size_t i = 0; i < job->parts_count; i++)
+            work_detach(job->parts[i].core, store_generation(database->store));
     version_publish(database, next);
     next = NULL;
 done:
@@ -394,7 +407,7 @@ static veer_status slice(veer_database *database, bool *idle, veer_error *error)
 bool work_is_left(veer_database *database)
 {
     if (store_is_readonly(database->store)) return false;
-    if (database->job || database->wants_compact || database->removals_count > 0) return true;
+    if (database->job || database->wants_compact) return true;
     if (checkpoint_under_way(database)) return true;
     version *present = version_acquire(database);
     size_t c, first, count;

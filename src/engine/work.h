@@ -19,8 +19,9 @@ veer_status work_make_room(veer_database *database, veer_error *error);
 /* After a write, under the writer lock: begins a checkpoint when the log asks for one. What goes wrong here does not
  * fail the write; it is tried again by the next one. */
 void work_after_write(veer_database *database);
-/* Marks a sealed segment: its streams are to be removed when nobody reads it and no generation attaches it. */
-void work_detach(segment_core *core);
+/* Marks a sealed segment: its streams are removed when nobody reads it any more and the store is at
+ * generation `from`, which attaches them no longer. */
+void work_detach(segment_core *core, uint64_t from);
 /* Frees an unfinished job and removes its streams. */
 void work_abandon(veer_database *database);
 /* True while something is left to do. */

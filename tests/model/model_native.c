@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "model/model.h"
+#include "base/memory.h"
 #include "platform/io.h"
+#include "storage/packed.h"
 
 typedef struct run {
     model model;
@@ -245,15 +247,11 @@ static void do_backup(run *run)
 {
     veer_error error = {0};
     veer_io to;
-    must(run, io_memory_new(NULL, &to, &error), &error, "memory");
+    must(run, io_memory_new(memory_default(), &to, &error), &error, "memory");
     must(run, veer_backup(run->database, "copy.veer", &to, NULL, NULL, &error), &error, "backup");
     veer_io packed;
     veer_database *copy = NULL;
     veer_collection *collection = NULL;
-    extern veer_status packed_io_new(const veer_allocator *, const veer_io *, const char *,
-                                     veer_io *, veer_error *);
-    extern void packed_io_free(veer_io *);
-    extern const veer_allocator *memory_default(void);
     must(run, packed_io_new(memory_default(), &to, "copy.veer", &packed, &error), &error, "packed");
     must(run, veer_open(NULL, &packed, "{\"mode\":\"readonly\"}", NULL, &copy, &error), &error,
          "open the backup");
@@ -350,7 +348,7 @@ static void run_all(run *run, uint64_t operations, uint64_t seed, uint32_t ids)
     veer_error error = {0};
     memset(&operation, 0, sizeof operation);
     model_init(&run->model, seed, ids);
-    if (!run->directory) must(run, io_memory_new(NULL, &run->io, &error), &error, "memory");
+    if (!run->directory) must(run, io_memory_new(memory_default(), &run->io, &error), &error, "memory");
     open_database(run);
     for (run->done = 0; run->done < operations; run->done++) {
         model_next(&run->model, &operation, true);
