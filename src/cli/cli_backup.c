@@ -34,9 +34,9 @@ static int run(cli_context *cli, int argc, char **argv)
             code = cli_fail(cli, &error);
         } else if (stat(argv[1], &about) == 0) {
             cli_text size = {0};
-            text_size(&size, (uint64_t)about.st_size);
+            cli_text_size(&size, (uint64_t)about.st_size);
             printf("%s written, %s\n", argv[1], size.failed ? "?" : size.data);
-            text_free(&size);
+            cli_text_free(&size);
         }
     }
     return cli_finish(cli, cli_close(cli, &database, code));

@@ -23,24 +23,24 @@ static void print_problem(json_slice problem)
 {
     cli_text text = {0};
     cli_text safe = {0};
-    if (json_kind_of(problem) == JSON_STRING) {
-        json_string(problem, &text);
+    if (cli_json_kind_of(problem) == JSON_STRING) {
+        cli_json_string(problem, &text);
     } else {
-        text_append(&text, problem.text, problem.bytes);
+        cli_text_append(&text, problem.text, problem.bytes);
     }
-    text_printable(&safe, text.data != NULL ? text.data : "", text.bytes);
+    cli_text_printable(&safe, text.data != NULL ? text.data : "", text.bytes);
     printf("  %s\n", safe.failed || safe.data == NULL ? "?" : safe.data);
-    text_free(&text);
-    text_free(&safe);
+    cli_text_free(&text);
+    cli_text_free(&safe);
 }
 
 static void print_report(const cli_context *cli, const char *path, json_slice report)
 {
     json_iterator iterator;
     json_slice problem;
-    json_slice problems = json_get(report, "problems");
-    size_t count = json_count(problems);
-    size_t streams = json_count(json_get(report, "streams"));
+    json_slice problems = cli_json_get(report, "problems");
+    size_t count = cli_json_count(problems);
+    size_t streams = cli_json_count(cli_json_get(report, "streams"));
     if (count == 0) {
         printf(cli->stdout_colours ? "\033[32m%s: ok\033[0m, %zu streams read\n"
                                    : "%s: ok, %zu streams read\n",
@@ -50,8 +50,8 @@ static void print_report(const cli_context *cli, const char *path, json_slice re
     printf(cli->stdout_colours ? "\033[31m%s: %zu problem%s\033[0m in %zu streams\n"
                                : "%s: %zu problem%s in %zu streams\n",
            path, count, count == 1 ? "" : "s", streams);
-    json_begin(&iterator, problems.text, problems.bytes);
-    while (json_element(&iterator, &problem)) {
+    cli_json_begin(&iterator, problems.text, problems.bytes);
+    while (cli_json_element(&iterator, &problem)) {
         print_problem(problem);
     }
 }

@@ -38,7 +38,7 @@ static int run(cli_context *cli, int argc, char **argv)
     }
     if (!cli_check_params(cli, options.params) ||
         (options.filter != NULL && !cli_filter_json(cli, options.filter, &filter))) {
-        text_free(&filter);
+        cli_text_free(&filter);
         return CLI_FAILED;
     }
     code = cli_open_collection(cli, argv[0], CLI_READ, options.collection, &database);
@@ -49,7 +49,7 @@ static int run(cli_context *cli, int argc, char **argv)
     if (code == CLI_OK) {
         printf(options.json ? "{\"count\":%llu}\n" : "%llu\n", (unsigned long long)count);
     }
-    text_free(&filter);
+    cli_text_free(&filter);
     return cli_finish(cli, cli_close(cli, &database, code));
 }
 

@@ -103,7 +103,7 @@ static int run(cli_context *cli, int argc, char **argv)
     if (code == CLI_OK) {
         code = print_created(cli, argv[0], &database, options.json);
     }
-    text_free(&schema);
+    cli_text_free(&schema);
     return cli_finish(cli, cli_close(cli, &database, code));
 }
 

@@ -45,12 +45,12 @@ static veer_status list_collections(veer_database *database, cli_text *names, si
     if (status != VEER_OK) {
         return status;
     }
-    json_begin(&iterator, json.data, json.bytes);
-    while (json_element(&iterator, &entry)) {
-        text_string(names, *count > 0 ? ", " : "");
-        text_clear(only);
-        json_string(json_get(entry, "name"), only);
-        text_append(names, only->data != NULL ? only->data : "", only->bytes);
+    cli_json_begin(&iterator, json.data, json.bytes);
+    while (cli_json_element(&iterator, &entry)) {
+        cli_text_string(names, *count > 0 ? ", " : "");
+        cli_text_clear(only);
+        cli_json_string(cli_json_get(entry, "name"), only);
+        cli_text_append(names, only->data != NULL ? only->data : "", only->bytes);
         *count += 1;
     }
     veer_buffer_free(&json);
@@ -79,8 +79,8 @@ static int choose_collection(const cli_context *cli, const char *path, cli_datab
     } else {
         (void)snprintf(out->name, sizeof out->name, "%s", only.data);
     }
-    text_free(&names);
-    text_free(&only);
+    cli_text_free(&names);
+    cli_text_free(&only);
     return code;
 }
 
@@ -95,13 +95,13 @@ static cli_type type_of(json_slice type)
     };
     cli_text name = {0};
     cli_type found = TYPE_OTHER;
-    json_string(type, &name);
+    cli_json_string(type, &name);
     for (size_t i = 0; name.data != NULL && i < sizeof types / sizeof types[0]; i++) {
         if (strcmp(types[i].name, name.data) == 0) {
             found = types[i].type;
         }
     }
-    text_free(&name);
+    cli_text_free(&name);
     return found;
 }
 
@@ -115,19 +115,19 @@ static veer_status read_schema(cli_database *out, veer_error *error)
     if (status != VEER_OK) {
         return status;
     }
-    json_slice fields = json_get((json_slice){json.data, json.bytes}, "fields");
-    size_t count = json_count(fields);
+    json_slice fields = cli_json_get((json_slice){json.data, json.bytes}, "fields");
+    size_t count = cli_json_count(fields);
     out->fields = calloc(count + 1, sizeof *out->fields);
     if (out->fields == NULL) {
         veer_buffer_free(&json);
         return cli_error(error, VEER_E_NOMEM, "out of memory");
     }
-    json_begin(&iterator, fields.text, fields.bytes);
-    while (out->fields_count < count && json_member(&iterator, &key, &value)) {
+    cli_json_begin(&iterator, fields.text, fields.bytes);
+    while (out->fields_count < count && cli_json_member(&iterator, &key, &value)) {
         cli_field *field = &out->fields[out->fields_count];
         (void)snprintf(field->name, sizeof field->name, "%.*s", (int)key.bytes, key.text);
-        field->type = type_of(json_get(value, "type"));
-        field->dims = (uint32_t)json_number(json_get(value, "dims"));
+        field->type = type_of(cli_json_get(value, "type"));
+        field->dims = (uint32_t)cli_json_number(cli_json_get(value, "dims"));
         out->fields_count++;
     }
     veer_buffer_free(&json);
@@ -164,8 +164,8 @@ int cli_use_collection(const cli_context *cli, const char *path, const char *nam
         list_collections(out->database, &names, &count, &only, &error) == VEER_OK && count > 0) {
         cli_hint(cli, "%s has: %s", path, names.data);
     }
-    text_free(&names);
-    text_free(&only);
+    cli_text_free(&names);
+    cli_text_free(&only);
     return code;
 }
 
@@ -193,7 +193,7 @@ size_t cli_collections_count(const cli_database *database)
     veer_buffer json = {0};
     size_t count = 0;
     if (veer_collections(database->database, &json, NULL) == VEER_OK) {
-        count = json_count((json_slice){json.data, json.bytes});
+        count = cli_json_count((json_slice){json.data, json.bytes});
     }
     veer_buffer_free(&json);
     return count;
@@ -236,7 +236,7 @@ int cli_vector_field(const cli_context *cli, const cli_database *database, const
             continue;
         }
         count++;
-        text_format(&names, "%s%s", count > 1 ? ", " : "", field->name);
+        cli_text_format(&names, "%s%s", count > 1 ? ", " : "", field->name);
         if (name == NULL || strcmp(field->name, name) == 0) {
             *out = field;
         }
@@ -254,15 +254,15 @@ int cli_vector_field(const cli_context *cli, const cli_database *database, const
                          database->name, count, has);
         *out = NULL;
     }
-    text_free(&names);
+    cli_text_free(&names);
     return code;
 }
 
 void cli_simple_schema(cli_text *json, const char *field, uint32_t dims, const char *metric)
 {
-    text_string(json, "{\"fields\":{");
-    text_json_string(json, field, strlen(field));
-    text_format(json, ":{\"type\":\"vector\",\"dims\":%u,\"metric\":\"%s\"}}}", dims, metric);
+    cli_text_string(json, "{\"fields\":{");
+    cli_text_json_string(json, field, strlen(field));
+    cli_text_format(json, ":{\"type\":\"vector\",\"dims\":%u,\"metric\":\"%s\"}}}", dims, metric);
 }
 
 bool cli_filter_json(const cli_context *cli, const char *filter, cli_text *json)
@@ -272,9 +272,9 @@ bool cli_filter_json(const cli_context *cli, const char *filter, cli_text *json)
     size_t position = 0;
     json_slice value;
     if (*start != '{') {
-        text_json_string(json, filter, strlen(filter));
-    } else if (json_value(filter, strlen(filter), &value, &problem, &position)) {
-        text_append(json, value.text, value.bytes);
+        cli_text_json_string(json, filter, strlen(filter));
+    } else if (cli_json_value(filter, strlen(filter), &value, &problem, &position)) {
+        cli_text_append(json, value.text, value.bytes);
     } else {
         (void)cli_fail_text(cli, VEER_E_SYNTAX, "--filter: not JSON at byte %zu: expected %s",
                             position, problem);
@@ -289,17 +289,17 @@ bool cli_filter_json(const cli_context *cli, const char *filter, cli_text *json)
 void cli_select_json(const char *select, cli_text *json)
 {
     if (select == NULL || strcmp(select, "true") == 0 || strcmp(select, "false") == 0) {
-        text_string(json, select == NULL ? "true" : select);
+        cli_text_string(json, select == NULL ? "true" : select);
         return;
     }
-    text_byte(json, '[');
+    cli_text_byte(json, '[');
     for (const char *at = select; *at != '\0';) {
         size_t bytes = strcspn(at, ",");
-        text_string(json, at == select ? "" : ",");
-        text_json_string(json, at, bytes);
+        cli_text_string(json, at == select ? "" : ",");
+        cli_text_json_string(json, at, bytes);
         at += bytes + (at[bytes] == ',');
     }
-    text_byte(json, ']');
+    cli_text_byte(json, ']');
 }
 
 bool cli_check_params(const cli_context *cli, const char *params)
@@ -310,12 +310,12 @@ bool cli_check_params(const cli_context *cli, const char *params)
     if (params == NULL) {
         return true;
     }
-    if (!json_value(params, strlen(params), &value, &problem, &position)) {
+    if (!cli_json_value(params, strlen(params), &value, &problem, &position)) {
         (void)cli_fail_text(cli, VEER_E_SYNTAX, "--params: not JSON at byte %zu: expected %s",
                             position, problem);
         return false;
     }
-    if (json_kind_of(value) != JSON_ARRAY) {
+    if (cli_json_kind_of(value) != JSON_ARRAY) {
         (void)cli_fail_text(cli, VEER_E_TYPE, "--params: expected a JSON array: '[2020, \"x\"]'");
         return false;
     }
@@ -333,8 +333,8 @@ static veer_status ids_from_input(cli_text *json, size_t *count, veer_error *err
         if (line == NULL) {
             break;
         }
-        text_string(json, *count > 0 ? "," : "");
-        text_json_string(json, line, bytes);
+        cli_text_string(json, *count > 0 ? "," : "");
+        cli_text_json_string(json, line, bytes);
         *count += 1;
     }
     jsonl_close(&reader);
@@ -346,17 +346,17 @@ veer_status cli_ids_json(char **ids, int count, cli_text *json, size_t *ids_coun
 {
     veer_status status = VEER_OK;
     *ids_count = 0;
-    text_byte(json, '[');
+    cli_text_byte(json, '[');
     for (int i = 0; i < count && status == VEER_OK; i++) {
         if (strcmp(ids[i], "-") == 0) {
             status = ids_from_input(json, ids_count, error);
             continue;
         }
-        text_string(json, *ids_count > 0 ? "," : "");
-        text_json_string(json, ids[i], strlen(ids[i]));
+        cli_text_string(json, *ids_count > 0 ? "," : "");
+        cli_text_json_string(json, ids[i], strlen(ids[i]));
         *ids_count += 1;
     }
-    text_byte(json, ']');
+    cli_text_byte(json, ']');
     if (status == VEER_OK && json->failed) {
         status = cli_error(error, VEER_E_NOMEM, "out of memory for the ids");
     }

@@ -29,20 +29,20 @@ static void print_deleted(const delete_options *options, uint64_t deleted, size_
 {
     cli_text line = {0};
     if (options->json) {
-        text_format(&line, "{\"deleted\":%llu}", (unsigned long long)deleted);
+        cli_text_format(&line, "{\"deleted\":%llu}", (unsigned long long)deleted);
     } else {
-        text_grouped(&line, deleted);
-        text_string(&line, deleted == 1 ? " document deleted" : " documents deleted");
+        cli_text_grouped(&line, deleted);
+        cli_text_string(&line, deleted == 1 ? " document deleted" : " documents deleted");
         if (options->filter == NULL && deleted < asked) {
-            text_string(&line, ", ");
-            text_grouped(&line, asked - deleted);
-            text_string(&line, " not found");
+            cli_text_string(&line, ", ");
+            cli_text_grouped(&line, asked - deleted);
+            cli_text_string(&line, " not found");
         }
     }
     if (!line.failed) {
         printf("%s\n", line.data);
     }
-    text_free(&line);
+    cli_text_free(&line);
 }
 
 static int run(cli_context *cli, int argc, char **argv)
@@ -64,7 +64,7 @@ static int run(cli_context *cli, int argc, char **argv)
     }
     if (!cli_check_params(cli, options.params) ||
         (options.filter != NULL && !cli_filter_json(cli, options.filter, &filter))) {
-        text_free(&filter);
+        cli_text_free(&filter);
         return CLI_FAILED;
     }
     code = cli_open_collection(cli, argv[0], CLI_WRITE, options.collection, &database);
@@ -90,8 +90,8 @@ static int run(cli_context *cli, int argc, char **argv)
             code = cli_fail(cli, &error);
         }
     }
-    text_free(&ids);
-    text_free(&filter);
+    cli_text_free(&ids);
+    cli_text_free(&filter);
     return cli_finish(cli, cli_close(cli, &database, code));
 }
 

@@ -4,12 +4,6 @@
  * the clock starts every query runs once (at most WARM_UP_SECONDS). A query's time is that of
  * veer_query_run and of freeing its results: what a program pays for a search.
  *
- * recall@k = found true neighbours / (queries * k), where the true neighbours of a query are the
- * first k rows of its truth list. With --ties a returned row that is not in the list also counts
- * where its distance is at most that of the k-th neighbour of an exact search by this engine
- * (within TIE_TOLERANCE of it, relative): the list had to cut between equal rows somewhere.
- * Never more than k of a query count.
- *
  * Ids must be row numbers, as `veer import` gives them to vector files.
  */
 #include <math.h>
@@ -17,28 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli_database.h"
+#include "cli_eval.h"
 #include "cli_options.h"
 #include "cli_output.h"
 #include "cli_search.h"
 #include "readers.h"
 
 static const double WARM_UP_SECONDS = 1.0;
-static const double TIE_TOLERANCE = 1e-6; /* float32 sums of a few hundred products */
-
-typedef struct eval_options {
-    const char *queries;
-    const char *truth;
-    uint64_t k;
-    uint64_t limit;
-    uint64_t rounds;
-    bool exact;
-    double recall;
-    bool ties;
-    const char *collection;
-    const char *field;
-    bool json;
-} eval_options;
 
 static const cli_option options_table[] = {
     {"queries", 'q', CLI_TEXT, offsetof(eval_options, queries), "FILE", 0, 0,
@@ -64,29 +43,6 @@ static const cli_option options_table[] = {
      "print one JSON object: recall, qps, p50_us, p99_us, visited (rows a query), rows, dims, "
      "tier, k, queries, exact"},
 };
-
-typedef struct evaluation {
-    const cli_context *cli;
-    const eval_options *options;
-    cli_database database;
-    const cli_field *field;
-    veer_snapshot *snapshot;
-    veer_query *query;
-    veer_query *exact_query; /* with --ties */
-    float *queries;
-    int32_t *truth;
-    uint64_t queries_count;
-    uint32_t dims;
-    uint32_t truth_length;
-    double *latencies; /* seconds, queries_count * rounds */
-    /* Results. */
-    uint64_t found;
-    uint64_t wanted;
-    uint64_t visited;
-    uint64_t rows;
-    bool all_exact;
-    double seconds;
-} evaluation;
 
 static veer_status load_files(evaluation *eval, veer_error *error)
 {
@@ -136,7 +92,7 @@ static int prepare(evaluation *eval)
         status = veer_query_prepare(eval->database.collection, json.data, &eval->query, &error);
     }
     request.exact = true;
-    text_clear(&json);
+    cli_text_clear(&json);
     search_request_json(&request, &json);
     if (status == VEER_OK && eval->options->ties && !json.failed) {
         status =
@@ -149,87 +105,8 @@ static int prepare(evaluation *eval)
         status =
             veer_count(eval->database.collection, eval->snapshot, NULL, NULL, &eval->rows, &error);
     }
-    text_free(&json);
+    cli_text_free(&json);
     return status == VEER_OK ? CLI_OK : cli_fail(eval->cli, &error);
-}
-
-/* Distance of the k-th nearest row, or infinity where there are fewer. */
-static veer_status kth_distance(const evaluation *eval, const float *query, double *distance,
-                                veer_error *error)
-{
-    veer_results *results = NULL;
-    veer_status status = veer_query_run(eval->exact_query, eval->snapshot, query, 1, eval->dims,
-                                        NULL, &results, error);
-    if (status == VEER_OK) {
-        size_t rows = veer_results_rows(results);
-        *distance =
-            rows < eval->options->k ? INFINITY : (double)veer_results_distances(results)[rows - 1];
-    }
-    veer_results_free(results);
-    return status;
-}
-
-/* The row number that an id is; -1 where it is none. */
-static int64_t row_of(const char *id, size_t bytes)
-{
-    int64_t row = 0;
-    if (bytes == 0 || bytes > 18 || (id[0] == '0' && bytes > 1)) {
-        return -1;
-    }
-    for (size_t i = 0; i < bytes; i++) {
-        if (id[i] < '0' || id[i] > '9') {
-            return -1;
-        }
-        row = row * 10 + (id[i] - '0');
-    }
-    return row;
-}
-
-static bool is_listed(const int32_t *list, uint64_t k, int64_t row)
-{
-    for (uint64_t i = 0; i < k; i++) {
-        if ((int64_t)list[i] == row) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Counts the true neighbours among the results of query `number`. */
-static veer_status score(evaluation *eval, uint64_t number, const veer_results *results,
-                         veer_error *error)
-{
-    uint64_t k = eval->options->k;
-    const int32_t *list = eval->truth + number * eval->truth_length;
-    const uint32_t *offsets = NULL;
-    const char *ids = veer_results_ids(results, &offsets);
-    const float *distances = veer_results_distances(results);
-    double bound = -INFINITY;
-    uint64_t wanted = 0;
-    uint64_t found = 0;
-    for (uint64_t i = 0; i < k; i++) {
-        wanted += list[i] >= 0; /* shorter lists are filled up with -1 */
-    }
-    if (eval->options->ties) {
-        veer_status status = kth_distance(eval, eval->queries + number * eval->dims, &bound, error);
-        if (status != VEER_OK) {
-            return status;
-        }
-        bound += fabs(bound) * TIE_TOLERANCE;
-    }
-    for (size_t i = 0; i < veer_results_rows(results); i++) {
-        int64_t row = row_of(ids + offsets[i], offsets[i + 1] - offsets[i]);
-        if (row < 0) {
-            return cli_error(error, VEER_E_ID,
-                             "id \"%.*s\" is not a row number; eval needs ids as veer import gives "
-                             "them to vector files (or --row-ids)",
-                             (int)(offsets[i + 1] - offsets[i]), ids + offsets[i]);
-        }
-        found += is_listed(list, k, row) || (double)distances[i] <= bound;
-    }
-    eval->wanted += wanted;
-    eval->found += found < wanted ? found : wanted;
-    return VEER_OK;
 }
 
 /* Runs one query; *seconds receives its time. The results are scored where `scored`. */
@@ -245,7 +122,7 @@ static veer_status run_query(evaluation *eval, uint64_t number, bool scored, dou
     if (status == VEER_OK && scored) {
         eval->visited += veer_results_visited(results);
         eval->all_exact = eval->all_exact && veer_results_exact(results);
-        status = score(eval, number, results, error);
+        status = eval_score(eval, number, results, error);
     }
     started = cli_seconds();
     veer_results_free(results);

@@ -57,12 +57,12 @@ static veer_status open_cursor(exporter *out, const char *filter, const char *se
                                veer_cursor **cursor, veer_error *error)
 {
     cli_text request = {0};
-    text_format(&request, "{\"limit\":%llu,\"select\":%s", (unsigned long long)out->options->limit,
-                select);
+    cli_text_format(&request, "{\"limit\":%llu,\"select\":%s",
+                    (unsigned long long)out->options->limit, select);
     if (filter != NULL) {
-        text_format(&request, ",\"filter\":%s", filter);
+        cli_text_format(&request, ",\"filter\":%s", filter);
     }
-    text_byte(&request, '}');
+    cli_text_byte(&request, '}');
     veer_status status = VEER_OK;
     if (request.failed) {
         status = cli_error(error, VEER_E_NOMEM, "out of memory for the request");
@@ -70,7 +70,7 @@ static veer_status open_cursor(exporter *out, const char *filter, const char *se
         status = veer_scan(out->database.collection, out->snapshot, request.data,
                            out->options->params, cursor, error);
     }
-    text_free(&request);
+    cli_text_free(&request);
     return status;
 }
 
@@ -79,12 +79,12 @@ static void vector_fields(const cli_database *database, cli_text *json)
 {
     for (size_t i = 0; i < database->fields_count; i++) {
         if (database->fields[i].type == TYPE_VECTOR) {
-            text_byte(json, json->bytes == 0 ? '[' : ',');
-            text_json_string(json, database->fields[i].name, strlen(database->fields[i].name));
+            cli_text_byte(json, json->bytes == 0 ? '[' : ',');
+            cli_text_json_string(json, database->fields[i].name, strlen(database->fields[i].name));
         }
     }
     if (json->bytes > 0) {
-        text_byte(json, ']');
+        cli_text_byte(json, ']');
     }
 }
 
@@ -113,9 +113,9 @@ static int open_cursors(exporter *out)
     if (status == VEER_OK && fields.bytes > 0) {
         status = open_cursor(out, filter.data, fields.data, &out->vectors, &error);
     }
-    text_free(&filter);
-    text_free(&select);
-    text_free(&fields);
+    cli_text_free(&filter);
+    cli_text_free(&select);
+    cli_text_free(&fields);
     return status == VEER_OK ? CLI_OK : cli_fail(out->cli, &error);
 }
 
@@ -130,10 +130,10 @@ static void print_spliced(const cli_database *database, json_slice document, jso
         bytes--;
     }
     (void)fwrite(document.text, 1, bytes > 0 ? bytes - 1 : 0, stdout);
-    json_begin(&iterator, vectors.text, vectors.bytes);
-    while (json_member(&iterator, &key, &value)) {
+    cli_json_begin(&iterator, vectors.text, vectors.bytes);
+    while (cli_json_member(&iterator, &key, &value)) {
         const cli_field *field = cli_find_field(database, key.text, key.bytes);
-        if (field != NULL && field->type == TYPE_VECTOR && json_kind_of(value) == JSON_ARRAY) {
+        if (field != NULL && field->type == TYPE_VECTOR && cli_json_kind_of(value) == JSON_ARRAY) {
             (void)fputs(",\"", stdout);
             (void)fwrite(key.text, 1, key.bytes, stdout);
             (void)fputs("\":", stdout);

@@ -34,10 +34,10 @@ static int print_documents(const cli_context *cli, const veer_results *results, 
     json_iterator iterator;
     json_slice asked;
     cli_text id = {0};
-    json_begin(&iterator, ids.text, ids.bytes);
-    while (json_element(&iterator, &asked)) {
-        text_clear(&id);
-        json_string(asked, &id);
+    cli_json_begin(&iterator, ids.text, ids.bytes);
+    while (cli_json_element(&iterator, &asked)) {
+        cli_text_clear(&id);
+        cli_json_string(asked, &id);
         if (id.failed) {
             code = cli_fail_text(cli, VEER_E_NOMEM, "out of memory");
             break;
@@ -55,7 +55,7 @@ static int print_documents(const cli_context *cli, const veer_results *results, 
         (void)fputc('\n', stdout);
         row++;
     }
-    text_free(&id);
+    cli_text_free(&id);
     return code;
 }
 
@@ -87,8 +87,8 @@ static int run(cli_context *cli, int argc, char **argv)
                                  : cli_fail(cli, &error);
     }
     veer_results_free(results);
-    text_free(&ids);
-    text_free(&select);
+    cli_text_free(&ids);
+    cli_text_free(&select);
     return cli_finish(cli, cli_close(cli, &database, code));
 }
 

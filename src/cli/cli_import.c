@@ -164,7 +164,7 @@ static int open_database(const cli_context *cli, const char *path, const import_
     if (code == CLI_OK) {
         code = cli_use_collection(cli, path, name, schema.data, database);
     }
-    text_free(&schema);
+    cli_text_free(&schema);
     if (code != CLI_OK) {
         return code;
     }
@@ -259,24 +259,24 @@ static void print_summary(const cli_context *cli, const import_options *options,
 {
     cli_text line = {0};
     if (options->json) {
-        text_format(&line, "{\"rows\":%llu,\"seconds\":%.6f,\"complete\":%s}\n",
-                    (unsigned long long)rows, seconds, code == CLI_OK ? "true" : "false");
+        cli_text_format(&line, "{\"rows\":%llu,\"seconds\":%.6f,\"complete\":%s}\n",
+                        (unsigned long long)rows, seconds, code == CLI_OK ? "true" : "false");
         fputs(line.failed ? "" : line.data, stdout);
-        text_free(&line);
+        cli_text_free(&line);
         return;
     }
-    text_grouped(&line, rows);
-    text_string(&line, rows == 1 ? " row" : " rows");
+    cli_text_grouped(&line, rows);
+    cli_text_string(&line, rows == 1 ? " row" : " rows");
     if (code == CLI_OK) {
-        text_format(&line, " in %.3g s (", seconds);
-        text_grouped(&line, seconds > 0 ? (uint64_t)((double)rows / seconds) : 0);
-        text_string(&line, " rows/s)");
+        cli_text_format(&line, " in %.3g s (", seconds);
+        cli_text_grouped(&line, seconds > 0 ? (uint64_t)((double)rows / seconds) : 0);
+        cli_text_string(&line, " rows/s)");
     } else {
-        text_string(&line, code == CLI_INTERRUPTED ? " are in; interrupted, the rest is not"
-                                                   : " were imported before this and stay");
+        cli_text_string(&line, code == CLI_INTERRUPTED ? " are in; interrupted, the rest is not"
+                                                       : " were imported before this and stay");
     }
     if (line.failed) {
-        text_free(&line);
+        cli_text_free(&line);
         return;
     }
     if (code == CLI_OK) {
@@ -284,7 +284,7 @@ static void print_summary(const cli_context *cli, const import_options *options,
     } else {
         cli_hint(cli, "%s", line.data);
     }
-    text_free(&line);
+    cli_text_free(&line);
 }
 
 static int run(cli_context *cli, int argc, char **argv)

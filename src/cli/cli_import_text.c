@@ -38,11 +38,11 @@ static veer_status check_vector(const cli_importer *importer, json_slice key, js
                                 size_t at, veer_error *error)
 {
     const cli_field *field = cli_find_field(importer->database, key.text, key.bytes);
-    if (field == NULL || field->type != TYPE_VECTOR || json_kind_of(value) != JSON_ARRAY ||
+    if (field == NULL || field->type != TYPE_VECTOR || cli_json_kind_of(value) != JSON_ARRAY ||
         commas_plus_one(value) == field->dims) {
         return VEER_OK;
     }
-    size_t count = json_count(value);
+    size_t count = cli_json_count(value);
     if (count == field->dims) {
         return VEER_OK;
     }
@@ -55,16 +55,16 @@ static veer_status check_vector(const cli_importer *importer, json_slice key, js
 /* The id as JSON text: a string stays, an integer is put into quotes. */
 static bool append_id(cli_text *documents, json_slice id)
 {
-    if (json_kind_of(id) == JSON_STRING) {
-        text_append(documents, id.text, id.bytes);
+    if (cli_json_kind_of(id) == JSON_STRING) {
+        cli_text_append(documents, id.text, id.bytes);
         return true;
     }
-    if (json_kind_of(id) != JSON_NUMBER || strcspn(id.text, ".eE") < id.bytes) {
+    if (cli_json_kind_of(id) != JSON_NUMBER || strcspn(id.text, ".eE") < id.bytes) {
         return false;
     }
-    text_byte(documents, '"');
-    text_append(documents, id.text, id.bytes);
-    text_byte(documents, '"');
+    cli_text_byte(documents, '"');
+    cli_text_append(documents, id.text, id.bytes);
+    cli_text_byte(documents, '"');
     return true;
 }
 
@@ -76,26 +76,26 @@ static veer_status compose_line(cli_importer *importer, const char *line, size_t
     json_iterator iterator;
     json_slice key;
     json_slice value;
-    text_string(documents, "{\"id\":");
+    cli_text_string(documents, "{\"id\":");
     if (importer->row_ids) {
-        text_format(documents, "\"%llu\"", (unsigned long long)importer->rows);
+        cli_text_format(documents, "\"%llu\"", (unsigned long long)importer->rows);
     } else if (!append_id(documents, id)) {
         char what[120];
         (void)snprintf(what, sizeof what, "\"%.64s\" must be a string or an integer",
                        importer->id_field);
         return line_error(importer, VEER_E_ID, (size_t)(id.text - line), error, what);
     }
-    json_begin(&iterator, line, bytes);
-    while (json_member(&iterator, &key, &value)) {
-        if (json_key_is(key, "id")) {
+    cli_json_begin(&iterator, line, bytes);
+    while (cli_json_member(&iterator, &key, &value)) {
+        if (cli_json_key_is(key, "id")) {
             continue;
         }
-        text_append(documents, ",\"", 2);
-        text_append(documents, key.text, key.bytes);
-        text_append(documents, "\":", 2);
-        text_append(documents, value.text, value.bytes);
+        cli_text_append(documents, ",\"", 2);
+        cli_text_append(documents, key.text, key.bytes);
+        cli_text_append(documents, "\":", 2);
+        cli_text_append(documents, value.text, value.bytes);
     }
-    text_append(documents, "}\n", 2);
+    cli_text_append(documents, "}\n", 2);
     return VEER_OK;
 }
 
@@ -106,25 +106,25 @@ veer_status import_line(cli_importer *importer, const char *line, size_t bytes, 
     json_slice value;
     json_slice id = {0};
     bool id_is_plain = false;
-    json_begin(&iterator, line, bytes);
+    cli_json_begin(&iterator, line, bytes);
     if (iterator.problem != NULL || iterator.closing != '}') {
         return line_error(importer, VEER_E_SYNTAX, 0, error, "expected an object, { ... }");
     }
-    while (json_member(&iterator, &key, &value)) {
-        if (json_key_is(key, importer->id_field)) {
+    while (cli_json_member(&iterator, &key, &value)) {
+        if (cli_json_key_is(key, importer->id_field)) {
             id = value;
             id_is_plain =
-                json_kind_of(value) == JSON_STRING && strcmp(importer->id_field, "id") == 0;
+                cli_json_kind_of(value) == JSON_STRING && strcmp(importer->id_field, "id") == 0;
         }
         veer_status status = check_vector(importer, key, value, (size_t)(value.text - line), error);
         if (status != VEER_OK) {
             return status;
         }
     }
-    if (!json_end(&iterator)) {
+    if (!cli_json_end(&iterator)) {
         char what[120];
         (void)snprintf(what, sizeof what, "not JSON: expected %s", iterator.problem);
-        return line_error(importer, VEER_E_SYNTAX, json_position(&iterator), error, what);
+        return line_error(importer, VEER_E_SYNTAX, cli_json_position(&iterator), error, what);
     }
     if (importer->row_ids || (id.bytes > 0 && !id_is_plain)) {
         return compose_line(importer, line, bytes, id, error);
@@ -137,8 +137,8 @@ veer_status import_line(cli_importer *importer, const char *line, size_t bytes, 
                        importer->id_field);
         return line_error(importer, VEER_E_ID, 0, error, what);
     }
-    text_append(&importer->documents, line, bytes);
-    text_byte(&importer->documents, '\n');
+    cli_text_append(&importer->documents, line, bytes);
+    cli_text_byte(&importer->documents, '\n');
     return VEER_OK;
 }
 
@@ -159,8 +159,8 @@ static bool is_number(const char *text, size_t bytes)
     json_slice value;
     const char *problem = NULL;
     size_t position = 0;
-    return json_value(text, bytes, &value, &problem, &position) &&
-           json_kind_of(value) == JSON_NUMBER;
+    return cli_json_value(text, bytes, &value, &problem, &position) &&
+           cli_json_kind_of(value) == JSON_NUMBER;
 }
 
 static const char *bool_word(const char *cell)
@@ -185,17 +185,17 @@ static veer_status vector_cell(cli_importer *importer, size_t column, const char
     const cli_field *field = importer->columns[column].field;
     size_t start = documents->bytes;
     if (cell[strspn(cell, " \t")] == '[') {
-        text_append(documents, cell, bytes);
+        cli_text_append(documents, cell, bytes);
     } else {
-        text_byte(documents, '[');
+        cli_text_byte(documents, '[');
         for (const char *at = cell + strspn(cell, " \t\r\n"); *at != '\0';) {
             size_t length = strcspn(at, " \t\r\n");
-            text_append(documents, at, length);
+            cli_text_append(documents, at, length);
             at += length;
             at += strspn(at, " \t\r\n");
-            text_string(documents, *at != '\0' ? "," : "");
+            cli_text_string(documents, *at != '\0' ? "," : "");
         }
-        text_byte(documents, ']');
+        cli_text_byte(documents, ']');
     }
     if (documents->failed) {
         return cli_error(error, VEER_E_NOMEM, "out of memory for a batch");
@@ -203,12 +203,12 @@ static veer_status vector_cell(cli_importer *importer, size_t column, const char
     json_slice value;
     const char *problem = NULL;
     size_t position = 0;
-    if (!json_value(documents->data + start, documents->bytes - start, &value, &problem,
-                    &position) ||
-        json_kind_of(value) != JSON_ARRAY) {
+    if (!cli_json_value(documents->data + start, documents->bytes - start, &value, &problem,
+                        &position) ||
+        cli_json_kind_of(value) != JSON_ARRAY) {
         return cell_error(importer, VEER_E_SYNTAX, column, cell, "a vector ([1, 2] or 1 2)", error);
     }
-    size_t count = json_count(value);
+    size_t count = cli_json_count(value);
     if (count != field->dims) {
         return cli_error(error, VEER_E_DIMENSION,
                          "%s: row %llu (line %llu): field \"%s\" has %zu values, its dimensions "
@@ -232,17 +232,17 @@ static veer_status typed_cell(cli_importer *importer, size_t column, const char 
         if (!is_number(cell, bytes)) {
             return cell_error(importer, VEER_E_TYPE, column, cell, "a number", error);
         }
-        text_append(documents, cell, bytes);
+        cli_text_append(documents, cell, bytes);
         return VEER_OK;
     case TYPE_BOOL:
         if (bool_word(cell) == NULL) {
             return cell_error(importer, VEER_E_TYPE, column, cell, "a bool (true or false)", error);
         }
-        text_string(documents, bool_word(cell));
+        cli_text_string(documents, bool_word(cell));
         return VEER_OK;
     case TYPE_TIME:
         if (is_number(cell, bytes)) {
-            text_append(documents, cell, bytes);
+            cli_text_append(documents, cell, bytes);
             return VEER_OK;
         }
         break;
@@ -251,7 +251,7 @@ static veer_status typed_cell(cli_importer *importer, size_t column, const char 
     case TYPE_OTHER:
         break;
     }
-    text_json_string(documents, cell, bytes);
+    cli_text_json_string(documents, cell, bytes);
     return VEER_OK;
 }
 
@@ -265,13 +265,13 @@ veer_status import_record(cli_importer *importer, const csv_cell *cells, veer_er
 {
     cli_text *documents = &importer->documents;
     const csv_reader *reader = &importer->cells;
-    text_string(documents, "{\"id\":");
+    cli_text_string(documents, "{\"id\":");
     if (importer->row_ids) {
-        text_format(documents, "\"%llu\"", (unsigned long long)importer->rows);
+        cli_text_format(documents, "\"%llu\"", (unsigned long long)importer->rows);
     }
     for (size_t i = 0; i < reader->columns; i++) {
         if (importer->columns[i].is_id) {
-            text_json_string(documents, reader->record.data + cells[i].start, cells[i].bytes);
+            cli_text_json_string(documents, reader->record.data + cells[i].start, cells[i].bytes);
         }
     }
     for (size_t i = 0; i < reader->columns; i++) {
@@ -282,14 +282,14 @@ veer_status import_record(cli_importer *importer, const csv_cell *cells, veer_er
         if (nothing || strcmp(heading, "id") == 0) {
             continue;
         }
-        text_byte(documents, ',');
-        text_json_string(documents, heading, strlen(heading));
-        text_byte(documents, ':');
+        cli_text_byte(documents, ',');
+        cli_text_json_string(documents, heading, strlen(heading));
+        cli_text_byte(documents, ':');
         veer_status status = typed_cell(importer, i, cell, cells[i].bytes, error);
         if (status != VEER_OK) {
             return status;
         }
     }
-    text_append(documents, "}\n", 2);
+    cli_text_append(documents, "}\n", 2);
     return VEER_OK;
 }

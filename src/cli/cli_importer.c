@@ -80,9 +80,9 @@ static void compose_row_ids(cli_importer *importer)
 {
     cli_text *documents = &importer->documents;
     for (size_t i = 0; i < importer->block.rows; i++) {
-        text_append(documents, "{\"id\":\"", 7);
-        text_number(documents, importer->block.first_row + i);
-        text_append(documents, "\"}\n", 3);
+        cli_text_append(documents, "{\"id\":\"", 7);
+        cli_text_number(documents, importer->block.first_row + i);
+        cli_text_append(documents, "\"}\n", 3);
     }
     importer->count = importer->block.rows;
     importer->first = importer->block.first_row;
@@ -166,7 +166,7 @@ veer_status importer_next(cli_importer *importer, veer_error *error)
 {
     uint64_t rows_max = importer->batch_rows;
     veer_status status = VEER_OK;
-    text_clear(&importer->documents);
+    cli_text_clear(&importer->documents);
     importer->count = 0;
     if (importer->limited && importer->rows_left < rows_max) {
         rows_max = importer->rows_left;
@@ -224,5 +224,5 @@ void importer_close(cli_importer *importer)
     csv_close(&importer->cells);
     vectors_close(&importer->vectors);
     free(importer->columns);
-    text_free(&importer->documents);
+    cli_text_free(&importer->documents);
 }

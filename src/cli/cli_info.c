@@ -22,23 +22,23 @@ static const cli_option options_table[] = {
 
 static void append_plain(cli_text *text, json_slice value)
 {
-    if (json_kind_of(value) == JSON_STRING) {
-        json_string(value, text);
+    if (cli_json_kind_of(value) == JSON_STRING) {
+        cli_json_string(value, text);
     } else {
-        text_append(text, value.text, value.bytes);
+        cli_text_append(text, value.text, value.bytes);
     }
 }
 
 /* "vector 128 cosine" or "keyword". */
 static void field_summary(json_slice field, cli_text *text)
 {
-    json_slice dims = json_get(field, "dims");
-    append_plain(text, json_get(field, "type"));
+    json_slice dims = cli_json_get(field, "dims");
+    append_plain(text, cli_json_get(field, "type"));
     if (dims.bytes > 0) {
-        text_byte(text, ' ');
-        text_append(text, dims.text, dims.bytes);
-        text_byte(text, ' ');
-        append_plain(text, json_get(field, "metric"));
+        cli_text_byte(text, ' ');
+        cli_text_append(text, dims.text, dims.bytes);
+        cli_text_byte(text, ' ');
+        append_plain(text, cli_json_get(field, "metric"));
     }
 }
 
@@ -53,29 +53,29 @@ static veer_status print_collections(const cli_context *cli, json_slice collecti
     json_slice name;
     json_slice field;
     cli_text cell = {0};
-    json_begin(&iterator, collections.text, collections.bytes);
-    while (json_element(&iterator, &entry)) {
-        text_clear(&cell);
-        append_plain(&cell, json_get(entry, "name"));
+    cli_json_begin(&iterator, collections.text, collections.bytes);
+    while (cli_json_element(&iterator, &entry)) {
+        cli_text_clear(&cell);
+        append_plain(&cell, cli_json_get(entry, "name"));
         table_cell(&table, cell.data, cell.bytes);
-        table_cell_grouped(&table, (uint64_t)json_number(json_get(entry, "count")));
-        text_clear(&cell);
-        json_slice all = json_get(json_get(entry, "schema"), "fields");
-        json_begin(&fields, all.text, all.bytes);
-        while (json_member(&fields, &name, &field)) {
-            text_string(&cell, cell.bytes > 0 ? ", " : "");
-            text_append(&cell, name.text, name.bytes);
-            text_string(&cell, " (");
+        table_cell_grouped(&table, (uint64_t)cli_json_number(cli_json_get(entry, "count")));
+        cli_text_clear(&cell);
+        json_slice all = cli_json_get(cli_json_get(entry, "schema"), "fields");
+        cli_json_begin(&fields, all.text, all.bytes);
+        while (cli_json_member(&fields, &name, &field)) {
+            cli_text_string(&cell, cell.bytes > 0 ? ", " : "");
+            cli_text_append(&cell, name.text, name.bytes);
+            cli_text_string(&cell, " (");
             field_summary(field, &cell);
-            text_byte(&cell, ')');
+            cli_text_byte(&cell, ')');
         }
         table_cell(&table, cell.data != NULL ? cell.data : "", cell.bytes);
     }
     table.cells.failed = table.cells.failed || cell.failed;
-    text_free(&cell);
+    cli_text_free(&cell);
     if (table.count == 0) {
         printf("no collections\n");
-        text_free(&table.cells);
+        cli_text_free(&table.cells);
         return VEER_OK;
     }
     return table_print(cli, &table);
@@ -97,13 +97,13 @@ static void add_leaves(cli_table *table, const cli_text *prefix, json_slice valu
     json_slice member;
     cli_text name = {0};
     cli_text cell = {0};
-    json_begin(&iterator, value.text, value.bytes);
-    while (json_member(&iterator, &key, &member)) {
-        text_clear(&name);
-        text_append(&name, prefix->data != NULL ? prefix->data : "", prefix->bytes);
-        text_string(&name, prefix->bytes > 0 ? "." : "");
-        text_append(&name, key.text, key.bytes);
-        json_kind kind = json_kind_of(member);
+    cli_json_begin(&iterator, value.text, value.bytes);
+    while (cli_json_member(&iterator, &key, &member)) {
+        cli_text_clear(&name);
+        cli_text_append(&name, prefix->data != NULL ? prefix->data : "", prefix->bytes);
+        cli_text_string(&name, prefix->bytes > 0 ? "." : "");
+        cli_text_append(&name, key.text, key.bytes);
+        json_kind kind = cli_json_kind_of(member);
         if (kind == JSON_OBJECT) {
             add_leaves(table, &name, member);
             continue;
@@ -112,21 +112,21 @@ static void add_leaves(cli_table *table, const cli_text *prefix, json_slice valu
             continue;
         }
         table_cell(table, name.data != NULL ? name.data : "", name.bytes);
-        double number = json_number(member);
-        text_clear(&cell);
+        double number = cli_json_number(member);
+        cli_text_clear(&cell);
         if (kind == JSON_NUMBER && number >= 0 && is_bytes(&name)) {
-            text_size(&cell, (uint64_t)number);
+            cli_text_size(&cell, (uint64_t)number);
         } else if (kind == JSON_NUMBER && number >= 0 && number < 1e15 &&
                    number == (double)(uint64_t)number) {
-            text_grouped(&cell, (uint64_t)number);
+            cli_text_grouped(&cell, (uint64_t)number);
         } else {
             append_plain(&cell, member);
         }
         table_cell(table, cell.data != NULL ? cell.data : "", cell.bytes);
     }
     table->cells.failed = table->cells.failed || name.failed || cell.failed;
-    text_free(&name);
-    text_free(&cell);
+    cli_text_free(&name);
+    cli_text_free(&cell);
 }
 
 static veer_status print_figures(const cli_context *cli, json_slice stats)
@@ -135,7 +135,7 @@ static veer_status print_figures(const cli_context *cli, json_slice stats)
     cli_text prefix = {0};
     add_leaves(&table, &prefix, stats);
     if (table.count == 0) {
-        text_free(&table.cells);
+        cli_text_free(&table.cells);
         return VEER_OK;
     }
     printf("\n");
@@ -146,19 +146,19 @@ static void print_messages(json_slice recovery)
 {
     json_iterator iterator;
     json_slice message;
-    json_slice messages = json_get(recovery, "messages");
+    json_slice messages = cli_json_get(recovery, "messages");
     cli_text text = {0};
     cli_text safe = {0};
-    json_begin(&iterator, messages.text, messages.bytes);
-    while (json_kind_of(messages) == JSON_ARRAY && json_element(&iterator, &message)) {
-        text_clear(&text);
-        text_clear(&safe);
+    cli_json_begin(&iterator, messages.text, messages.bytes);
+    while (cli_json_kind_of(messages) == JSON_ARRAY && cli_json_element(&iterator, &message)) {
+        cli_text_clear(&text);
+        cli_text_clear(&safe);
         append_plain(&text, message);
-        text_printable(&safe, text.data != NULL ? text.data : "", text.bytes);
+        cli_text_printable(&safe, text.data != NULL ? text.data : "", text.bytes);
         printf("note: %s\n", safe.data != NULL ? safe.data : "");
     }
-    text_free(&text);
-    text_free(&safe);
+    cli_text_free(&text);
+    cli_text_free(&safe);
 }
 
 static int run(cli_context *cli, int argc, char **argv)

@@ -216,8 +216,8 @@ static bool skip(json_scan *scan)
     }
 }
 
-bool json_value(const char *text, size_t bytes, json_slice *value, const char **problem,
-                size_t *position)
+bool cli_json_value(const char *text, size_t bytes, json_slice *value, const char **problem,
+                    size_t *position)
 {
     json_scan scan = {.at = text, .end = text + bytes};
     *value = (json_slice){0};
@@ -238,7 +238,7 @@ bool json_value(const char *text, size_t bytes, json_slice *value, const char **
     return false;
 }
 
-json_kind json_kind_of(json_slice value)
+json_kind cli_json_kind_of(json_slice value)
 {
     if (value.bytes == 0) {
         return JSON_NONE;
@@ -260,7 +260,7 @@ json_kind json_kind_of(json_slice value)
     }
 }
 
-void json_begin(json_iterator *iterator, const char *text, size_t bytes)
+void cli_json_begin(json_iterator *iterator, const char *text, size_t bytes)
 {
     json_scan scan = {.at = text, .end = text + bytes};
     blanks(&scan);
@@ -310,7 +310,7 @@ static bool take_value(json_iterator *iterator, json_scan *scan, json_slice *val
     return taken;
 }
 
-bool json_member(json_iterator *iterator, json_slice *key, json_slice *value)
+bool cli_json_member(json_iterator *iterator, json_slice *key, json_slice *value)
 {
     json_scan scan;
     *key = (json_slice){0};
@@ -333,14 +333,14 @@ bool json_member(json_iterator *iterator, json_slice *key, json_slice *value)
     return take_value(iterator, &scan, value);
 }
 
-bool json_element(json_iterator *iterator, json_slice *value)
+bool cli_json_element(json_iterator *iterator, json_slice *value)
 {
     json_scan scan;
     *value = (json_slice){0};
     return step(iterator, &scan) && take_value(iterator, &scan, value);
 }
 
-bool json_end(json_iterator *iterator)
+bool cli_json_end(json_iterator *iterator)
 {
     json_scan scan = {.at = iterator->at, .end = iterator->end};
     if (iterator->problem != NULL) {
@@ -354,7 +354,7 @@ bool json_end(json_iterator *iterator)
     return scan.at == scan.end;
 }
 
-size_t json_position(const json_iterator *iterator)
+size_t cli_json_position(const json_iterator *iterator)
 {
     return (size_t)(iterator->at - iterator->start);
 }

@@ -46,36 +46,36 @@ typedef struct json_iterator {
 
 /* Checks that the text is one value and nothing but blanks around it. On failure *problem says
  * what was expected at byte *position. */
-bool json_value(const char *text, size_t bytes, json_slice *value, const char **problem,
-                size_t *position);
-json_kind json_kind_of(json_slice value);
+bool cli_json_value(const char *text, size_t bytes, json_slice *value, const char **problem,
+                    size_t *position);
+json_kind cli_json_kind_of(json_slice value);
 
 /* Starts at an array or object. A text that is neither sets `problem`. The slice need not have
- * been checked before; then what follows the closing bracket is left to json_end. */
-void json_begin(json_iterator *iterator, const char *text, size_t bytes);
+ * been checked before; then what follows the closing bracket is left to cli_json_end. */
+void cli_json_begin(json_iterator *iterator, const char *text, size_t bytes);
 /* The next member or element; false at the end or at a problem. Keys are raw: between their
  * quotes, escapes not decoded. */
-bool json_member(json_iterator *iterator, json_slice *key, json_slice *value);
-bool json_element(json_iterator *iterator, json_slice *value);
+bool cli_json_member(json_iterator *iterator, json_slice *key, json_slice *value);
+bool cli_json_element(json_iterator *iterator, json_slice *value);
 /* After the last one: true where nothing but blanks follows; else sets `problem`. */
-bool json_end(json_iterator *iterator);
-size_t json_position(const json_iterator *iterator);
+bool cli_json_end(json_iterator *iterator);
+size_t cli_json_position(const json_iterator *iterator);
 
 /* A member of an object that has been checked, by its plain key; the slice is empty where there
  * is none. */
-json_slice json_get(json_slice object, const char *key);
-bool json_key_is(json_slice key, const char *name);
+json_slice cli_json_get(json_slice object, const char *key);
+bool cli_json_key_is(json_slice key, const char *name);
 /* Number of elements or members of a checked container. */
-size_t json_count(json_slice container);
+size_t cli_json_count(json_slice container);
 /* Appends the decoded text of a checked string. */
-void json_string(json_slice string, cli_text *text);
+void cli_json_string(json_slice string, cli_text *text);
 /* Value of a checked number; 0 for anything else. */
-double json_number(json_slice number);
+double cli_json_number(json_slice number);
 /* The elements of an array of numbers, at most `capacity` of them; *count receives how many there
  * are. False where one is something else. */
-bool json_floats(json_slice array, float *values, size_t capacity, size_t *count);
+bool cli_json_floats(json_slice array, float *values, size_t capacity, size_t *count);
 
 /* Appends a checked value laid out over lines, behind `indent` blanks. */
-void json_pretty(json_slice value, int indent, cli_text *text);
+void cli_json_pretty(json_slice value, int indent, cli_text *text);
 
 #endif

@@ -24,19 +24,19 @@ static unsigned hex4(const char *digits)
 static void append_utf8(cli_text *text, unsigned point)
 {
     if (point < 0x80) {
-        text_byte(text, (char)point);
+        cli_text_byte(text, (char)point);
     } else if (point < 0x800) {
-        text_byte(text, (char)(0xC0 | point >> 6));
-        text_byte(text, (char)(0x80 | (point & 0x3F)));
+        cli_text_byte(text, (char)(0xC0 | point >> 6));
+        cli_text_byte(text, (char)(0x80 | (point & 0x3F)));
     } else if (point < 0x10000) {
-        text_byte(text, (char)(0xE0 | point >> 12));
-        text_byte(text, (char)(0x80 | (point >> 6 & 0x3F)));
-        text_byte(text, (char)(0x80 | (point & 0x3F)));
+        cli_text_byte(text, (char)(0xE0 | point >> 12));
+        cli_text_byte(text, (char)(0x80 | (point >> 6 & 0x3F)));
+        cli_text_byte(text, (char)(0x80 | (point & 0x3F)));
     } else {
-        text_byte(text, (char)(0xF0 | point >> 18));
-        text_byte(text, (char)(0x80 | (point >> 12 & 0x3F)));
-        text_byte(text, (char)(0x80 | (point >> 6 & 0x3F)));
-        text_byte(text, (char)(0x80 | (point & 0x3F)));
+        cli_text_byte(text, (char)(0xF0 | point >> 18));
+        cli_text_byte(text, (char)(0x80 | (point >> 12 & 0x3F)));
+        cli_text_byte(text, (char)(0x80 | (point >> 6 & 0x3F)));
+        cli_text_byte(text, (char)(0x80 | (point & 0x3F)));
     }
 }
 
@@ -60,11 +60,11 @@ static size_t escaped_point(const char *at, const char *end, unsigned *point)
     return 6;
 }
 
-void json_string(json_slice string, cli_text *text)
+void cli_json_string(json_slice string, cli_text *text)
 {
     static const char escapes[] = "\"\\/bfnrt";
     static const char meanings[] = "\"\\/\b\f\n\r\t";
-    if (json_kind_of(string) != JSON_STRING) {
+    if (cli_json_kind_of(string) != JSON_STRING) {
         return;
     }
     const char *at = string.text + 1;
@@ -72,7 +72,7 @@ void json_string(json_slice string, cli_text *text)
     while (at < end) {
         const char *escape = memchr(at, '\\', (size_t)(end - at));
         const char *stop = escape != NULL ? escape : end;
-        text_append(text, at, (size_t)(stop - at));
+        cli_text_append(text, at, (size_t)(stop - at));
         if (escape == NULL) {
             return;
         }
@@ -82,69 +82,70 @@ void json_string(json_slice string, cli_text *text)
             append_utf8(text, point);
         } else {
             const char *found = strchr(escapes, escape[1]);
-            text_byte(text, meanings[found - escapes]);
+            cli_text_byte(text, meanings[found - escapes]);
             at = escape + 2;
         }
     }
 }
 
-bool json_key_is(json_slice key, const char *name)
+bool cli_json_key_is(json_slice key, const char *name)
 {
     if (memchr(key.text, '\\', key.bytes) == NULL) {
         return strlen(name) == key.bytes && memcmp(name, key.text, key.bytes) == 0;
     }
     cli_text plain = {0};
-    json_string((json_slice){key.text - 1, key.bytes + 2}, &plain);
+    cli_json_string((json_slice){key.text - 1, key.bytes + 2}, &plain);
     bool is = plain.data != NULL && strlen(name) == plain.bytes &&
               memcmp(name, plain.data, plain.bytes) == 0;
-    text_free(&plain);
+    cli_text_free(&plain);
     return is;
 }
 
-json_slice json_get(json_slice object, const char *key)
+json_slice cli_json_get(json_slice object, const char *key)
 {
     json_iterator iterator;
     json_slice name;
     json_slice value;
-    if (json_kind_of(object) != JSON_OBJECT) {
+    if (cli_json_kind_of(object) != JSON_OBJECT) {
         return (json_slice){0};
     }
-    json_begin(&iterator, object.text, object.bytes);
-    while (json_member(&iterator, &name, &value)) {
-        if (json_key_is(name, key)) {
+    cli_json_begin(&iterator, object.text, object.bytes);
+    while (cli_json_member(&iterator, &name, &value)) {
+        if (cli_json_key_is(name, key)) {
             return value;
         }
     }
     return (json_slice){0};
 }
 
-size_t json_count(json_slice container)
+size_t cli_json_count(json_slice container)
 {
     json_iterator iterator;
     json_slice key;
     json_slice value;
     size_t count = 0;
-    bool object = json_kind_of(container) == JSON_OBJECT;
-    json_begin(&iterator, container.text, container.bytes);
-    while (object ? json_member(&iterator, &key, &value) : json_element(&iterator, &value)) {
+    bool object = cli_json_kind_of(container) == JSON_OBJECT;
+    cli_json_begin(&iterator, container.text, container.bytes);
+    while (object ? cli_json_member(&iterator, &key, &value)
+                  : cli_json_element(&iterator, &value)) {
         count++;
     }
     return count;
 }
 
-double json_number(json_slice number)
+double cli_json_number(json_slice number)
 {
-    return json_kind_of(number) == JSON_NUMBER ? strtod(number.text, NULL) : 0;
+    return cli_json_kind_of(number) == JSON_NUMBER ? strtod(number.text, NULL) : 0;
 }
 
-bool json_floats(json_slice array, float *values, size_t capacity, size_t *count)
+bool cli_json_floats(json_slice array, float *values, size_t capacity, size_t *count)
 {
     json_iterator iterator;
     json_slice value;
     *count = 0;
-    json_begin(&iterator, array.text, array.bytes);
-    while (json_element(&iterator, &value)) {
-        if (json_kind_of(value) != JSON_NUMBER) {
+    cli_json_begin(&iterator, array.text, array.bytes);
+    while (cli_json_element(&iterator, &value)) {
+        if (cli_json_kind_of(value) != JSON_NUMBER) {
             return false;
         }
         if (*count < capacity) {
@@ -158,30 +159,31 @@ bool json_floats(json_slice array, float *values, size_t capacity, size_t *count
 /* A container whose text is shorter than this stays on one line: arbitrary, about half a line. */
 enum { PRETTY_LINE_BYTES = 60 };
 
-void json_pretty(json_slice value, int indent, cli_text *text)
+void cli_json_pretty(json_slice value, int indent, cli_text *text)
 {
     json_iterator iterator;
     json_slice key;
     json_slice element;
-    json_kind kind = json_kind_of(value);
+    json_kind kind = cli_json_kind_of(value);
     bool container = kind == JSON_OBJECT || kind == JSON_ARRAY;
     if (!container || value.bytes < PRETTY_LINE_BYTES || indent > JSON_DEPTH_MAX) {
-        text_append(text, value.text, value.bytes);
+        cli_text_append(text, value.text, value.bytes);
         return;
     }
     bool first = true;
     bool object = kind == JSON_OBJECT;
-    text_string(text, object ? "{" : "[");
-    json_begin(&iterator, value.text, value.bytes);
-    while (object ? json_member(&iterator, &key, &element) : json_element(&iterator, &element)) {
-        text_format(text, "%s\n%*s", first ? "" : ",", indent + 2, "");
+    cli_text_string(text, object ? "{" : "[");
+    cli_json_begin(&iterator, value.text, value.bytes);
+    while (object ? cli_json_member(&iterator, &key, &element)
+                  : cli_json_element(&iterator, &element)) {
+        cli_text_format(text, "%s\n%*s", first ? "" : ",", indent + 2, "");
         if (object) {
-            text_byte(text, '"');
-            text_append(text, key.text, key.bytes);
-            text_string(text, "\": ");
+            cli_text_byte(text, '"');
+            cli_text_append(text, key.text, key.bytes);
+            cli_text_string(text, "\": ");
         }
-        json_pretty(element, indent + 2, text);
+        cli_json_pretty(element, indent + 2, text);
         first = false;
     }
-    text_format(text, "\n%*s%s", indent, "", object ? "}" : "]");
+    cli_text_format(text, "\n%*s%s", indent, "", object ? "}" : "]");
 }

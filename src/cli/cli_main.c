@@ -60,7 +60,7 @@ static const char *command_label(const cli_context *cli)
 static void print_message(const cli_context *cli, const char *message, const char *code)
 {
     cli_text line = {0};
-    text_printable(&line, message, strlen(message));
+    cli_text_printable(&line, message, strlen(message));
     const char *start = cli->stderr_colours ? "\033[1;31mveer:\033[0m " : "veer: ";
     const char *label = command_label(cli);
     const char *shown = line.data != NULL && !line.failed ? line.data : "out of memory";
@@ -71,7 +71,7 @@ static void print_message(const cli_context *cli, const char *message, const cha
         fprintf(stderr, " [%s]", code);
     }
     fputc('\n', stderr);
-    text_free(&line);
+    cli_text_free(&line);
 }
 
 int cli_fail(const cli_context *cli, const veer_error *error)
@@ -113,11 +113,11 @@ void cli_hint(const cli_context *cli, const char *format, ...)
     (void)vsnprintf(hint, sizeof hint, format, arguments);
     va_end(arguments);
     cli_text line = {0};
-    text_printable(&line, hint, strlen(hint));
+    cli_text_printable(&line, hint, strlen(hint));
     if (!line.failed && line.data != NULL) {
         fprintf(stderr, cli->stderr_colours ? "      \033[2m%s\033[0m\n" : "      %s\n", line.data);
     }
-    text_free(&line);
+    cli_text_free(&line);
 }
 
 int cli_finish(const cli_context *cli, int code)

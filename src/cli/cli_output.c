@@ -25,7 +25,7 @@ double cli_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* The code point at `at` (well-formed UTF-8: text_printable made it) and its length. */
+/* The code point at `at` (well-formed UTF-8: cli_text_printable made it) and its length. */
 static size_t code_point(const char *at, uint32_t *point)
 {
     const unsigned char *bytes = (const unsigned char *)at;
@@ -79,8 +79,8 @@ static size_t width_of(const char *text, size_t limit, size_t *cut)
 
 void table_cell(cli_table *table, const char *data, size_t bytes)
 {
-    text_printable(&table->cells, data, bytes);
-    text_append(&table->cells, "", 1);
+    cli_text_printable(&table->cells, data, bytes);
+    cli_text_append(&table->cells, "", 1);
     table->count++;
 }
 
@@ -97,15 +97,15 @@ void table_cell_format(cli_table *table, const char *format, ...)
 
 void table_cell_grouped(cli_table *table, uint64_t number)
 {
-    text_grouped(&table->cells, number);
-    text_append(&table->cells, "", 1);
+    cli_text_grouped(&table->cells, number);
+    cli_text_append(&table->cells, "", 1);
     table->count++;
 }
 
 void table_cell_size(cli_table *table, uint64_t bytes)
 {
-    text_size(&table->cells, bytes);
-    text_append(&table->cells, "", 1);
+    cli_text_size(&table->cells, bytes);
+    cli_text_append(&table->cells, "", 1);
     table->count++;
 }
 
@@ -133,7 +133,7 @@ static veer_status print_rows(const cli_context *cli, cli_table *table, bool hea
     size_t widths[CLI_TABLE_COLUMNS_MAX] = {0};
     size_t cut = 0;
     if (table->cells.failed || columns > CLI_TABLE_COLUMNS_MAX) {
-        text_free(&table->cells);
+        cli_text_free(&table->cells);
         return VEER_E_NOMEM;
     }
     for (size_t i = 0; i < columns && headings; i++) {
@@ -168,7 +168,7 @@ static veer_status print_rows(const cli_context *cli, cli_table *table, bool hea
         fputs(column + 1 == columns ? "\n" : "  ", stdout);
         at += strlen(at) + 1;
     }
-    text_free(&table->cells);
+    cli_text_free(&table->cells);
     table->count = 0;
     return VEER_OK;
 }
@@ -196,10 +196,10 @@ static void put_duration(cli_text *line, double seconds)
 {
     uint64_t whole = seconds < 0 ? 0 : (uint64_t)(seconds + 0.5);
     if (whole >= 3600) {
-        text_format(line, "%" PRIu64 ":%02u:%02u", whole / 3600, (unsigned)(whole / 60 % 60),
-                    (unsigned)(whole % 60));
+        cli_text_format(line, "%" PRIu64 ":%02u:%02u", whole / 3600, (unsigned)(whole / 60 % 60),
+                        (unsigned)(whole % 60));
     } else {
-        text_format(line, "%u:%02u", (unsigned)(whole / 60), (unsigned)(whole % 60));
+        cli_text_format(line, "%u:%02u", (unsigned)(whole / 60), (unsigned)(whole % 60));
     }
 }
 
@@ -220,32 +220,32 @@ void progress_show(cli_progress *progress, uint64_t done, uint64_t total, double
     }
     share = share > 1 ? 1 : share;
     cli_text line = {0};
-    text_format(&line, "\r\033[K%s ", progress->label);
+    cli_text_format(&line, "\r\033[K%s ", progress->label);
     if (share >= 0) {
         int filled = (int)(share * BAR_CELLS);
-        text_byte(&line, '[');
+        cli_text_byte(&line, '[');
         for (int i = 0; i < BAR_CELLS; i++) {
-            text_byte(&line, i < filled ? '=' : i == filled ? '>' : ' ');
+            cli_text_byte(&line, i < filled ? '=' : i == filled ? '>' : ' ');
         }
-        text_format(&line, "] %3.0f %%", share * 100);
+        cli_text_format(&line, "] %3.0f %%", share * 100);
     }
     if (progress->unit != NULL) {
-        text_string(&line, "  ");
-        text_grouped(&line, done);
-        text_format(&line, " %s, ", progress->unit);
-        text_grouped(&line, (uint64_t)((double)done / elapsed));
-        text_string(&line, "/s");
+        cli_text_string(&line, "  ");
+        cli_text_grouped(&line, done);
+        cli_text_format(&line, " %s, ", progress->unit);
+        cli_text_grouped(&line, (uint64_t)((double)done / elapsed));
+        cli_text_string(&line, "/s");
     }
     if (share > 0.01) {
-        text_string(&line, "  ");
+        cli_text_string(&line, "  ");
         put_duration(&line, elapsed * (1 - share) / share);
-        text_string(&line, " left");
+        cli_text_string(&line, " left");
     }
     if (!line.failed) {
         fputs(line.data, stderr);
         (void)fflush(stderr);
     }
-    text_free(&line);
+    cli_text_free(&line);
 }
 
 void progress_end(cli_progress *progress)

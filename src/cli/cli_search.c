@@ -87,7 +87,7 @@ static float *parse_vector(const cli_context *cli, const char *what, json_slice 
         (void)cli_fail_text(cli, VEER_E_NOMEM, "out of memory");
         return NULL;
     }
-    if (json_kind_of(array) != JSON_ARRAY || !json_floats(array, vector, dims, &count)) {
+    if (cli_json_kind_of(array) != JSON_ARRAY || !cli_json_floats(array, vector, dims, &count)) {
         (void)cli_fail_text(cli, VEER_E_TYPE, "%s: expected an array of numbers", what);
     } else if (count != dims) {
         (void)cli_fail_text(cli, VEER_E_DIMENSION, "%s has %zu values, the field has %u dimensions",
@@ -113,7 +113,7 @@ static float *vector_of_option(searcher *search)
         }
         text = search->vector_text.data;
     }
-    if (!json_value(text, strlen(text), &value, &problem, &position)) {
+    if (!cli_json_value(text, strlen(text), &value, &problem, &position)) {
         (void)cli_fail_text(search->cli, VEER_E_SYNTAX,
                             "--vector: not JSON at byte %zu: expected %s", position, problem);
         return NULL;
@@ -130,9 +130,9 @@ static float *vector_of_document(searcher *search)
     veer_results *results = NULL;
     veer_error error = {0};
     float *vector = NULL;
-    text_byte(&ids, '[');
-    text_json_string(&ids, id, strlen(id));
-    text_byte(&ids, ']');
+    cli_text_byte(&ids, '[');
+    cli_text_json_string(&ids, id, strlen(id));
+    cli_text_byte(&ids, ']');
     cli_select_json(search->field->name, &select);
     veer_status status = VEER_OK;
     if (ids.failed || select.failed) {
@@ -149,8 +149,8 @@ static float *vector_of_document(searcher *search)
         const uint32_t *offsets = NULL;
         const char *document = veer_results_documents(results, &offsets);
         json_slice value =
-            json_get((json_slice){document, offsets[1] - offsets[0]}, search->field->name);
-        if (json_kind_of(value) == JSON_NONE || json_kind_of(value) == JSON_NULL) {
+            cli_json_get((json_slice){document, offsets[1] - offsets[0]}, search->field->name);
+        if (cli_json_kind_of(value) == JSON_NONE || cli_json_kind_of(value) == JSON_NULL) {
             (void)cli_fail_text(cli, VEER_E_NOTFOUND, "--like: document \"%s\" has no \"%s\"", id,
                                 search->field->name);
         } else {
@@ -158,8 +158,8 @@ static float *vector_of_document(searcher *search)
         }
     }
     veer_results_free(results);
-    text_free(&ids);
-    text_free(&select);
+    cli_text_free(&ids);
+    cli_text_free(&select);
     return vector;
 }
 
@@ -191,9 +191,9 @@ static int prepare(searcher *search)
     } else {
         status = veer_query_prepare(search->database.collection, json.data, &search->query, &error);
     }
-    text_free(&filter);
-    text_free(&select);
-    text_free(&json);
+    cli_text_free(&filter);
+    cli_text_free(&select);
+    cli_text_free(&json);
     return status == VEER_OK ? CLI_OK : cli_fail(search->cli, &error);
 }
 
@@ -317,7 +317,7 @@ static int run(cli_context *cli, int argc, char **argv)
     }
     veer_query_free(search.query);
     veer_snapshot_close(search.snapshot);
-    text_free(&search.vector_text);
+    cli_text_free(&search.vector_text);
     return cli_finish(cli, cli_close(cli, &search.database, code));
 }
 

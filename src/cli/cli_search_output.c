@@ -13,25 +13,25 @@
 
 void search_request_json(const search_request *request, cli_text *json)
 {
-    text_format(json, "{\"k\":%llu", (unsigned long long)request->k);
+    cli_text_format(json, "{\"k\":%llu", (unsigned long long)request->k);
     if (request->offset > 0) {
-        text_format(json, ",\"offset\":%llu", (unsigned long long)request->offset);
+        cli_text_format(json, ",\"offset\":%llu", (unsigned long long)request->offset);
     }
     if (request->field != NULL) {
-        text_string(json, ",\"vector\":");
-        text_json_string(json, request->field, strlen(request->field));
+        cli_text_string(json, ",\"vector\":");
+        cli_text_json_string(json, request->field, strlen(request->field));
     }
     if (request->filter != NULL) {
-        text_format(json, ",\"filter\":%s", request->filter);
+        cli_text_format(json, ",\"filter\":%s", request->filter);
     }
     if (request->exact) {
-        text_string(json, ",\"exact\":true");
+        cli_text_string(json, ",\"exact\":true");
     } else if (request->recall > 0) {
-        text_string(json, ",\"recall\":");
-        text_json_number(json, request->recall);
+        cli_text_string(json, ",\"recall\":");
+        cli_text_json_number(json, request->recall);
     }
-    text_format(json, ",\"select\":%s%s}", request->select,
-                request->explain ? ",\"explain\":true" : "");
+    cli_text_format(json, ",\"select\":%s%s}", request->select,
+                    request->explain ? ",\"explain\":true" : "");
 }
 
 typedef struct answer_row {
@@ -66,53 +66,53 @@ veer_status search_print_json(const search_answer *answer)
 {
     cli_text line = {0};
     const veer_results *results = answer->results;
-    text_byte(&line, '{');
+    cli_text_byte(&line, '{');
     if (answer->numbered) {
-        text_format(&line, "\"query\":%llu,", (unsigned long long)answer->query);
+        cli_text_format(&line, "\"query\":%llu,", (unsigned long long)answer->query);
     }
-    text_format(&line, "\"exact\":%s,\"visited\":%llu,\"us\":%.1f,\"rows\":[",
-                veer_results_exact(results) ? "true" : "false",
-                (unsigned long long)veer_results_visited(results), answer->seconds * 1e6);
+    cli_text_format(&line, "\"exact\":%s,\"visited\":%llu,\"us\":%.1f,\"rows\":[",
+                    veer_results_exact(results) ? "true" : "false",
+                    (unsigned long long)veer_results_visited(results), answer->seconds * 1e6);
     uint64_t shown = 0;
     for (size_t i = 0; i < veer_results_rows(results) && shown < answer->k; i++) {
         answer_row row;
         if (!take_row(answer, i, &row)) {
             continue;
         }
-        text_string(&line, shown > 0 ? ",{\"id\":" : "{\"id\":");
-        text_json_string(&line, row.id, row.id_bytes);
-        text_string(&line, ",\"score\":");
-        text_json_float(&line, row.score);
-        text_string(&line, ",\"distance\":");
-        text_json_float(&line, row.distance);
+        cli_text_string(&line, shown > 0 ? ",{\"id\":" : "{\"id\":");
+        cli_text_json_string(&line, row.id, row.id_bytes);
+        cli_text_string(&line, ",\"score\":");
+        cli_text_json_float(&line, row.score);
+        cli_text_string(&line, ",\"distance\":");
+        cli_text_json_float(&line, row.distance);
         if (row.document != NULL) {
-            text_string(&line, ",\"document\":");
-            text_append(&line, row.document, row.document_bytes);
+            cli_text_string(&line, ",\"document\":");
+            cli_text_append(&line, row.document, row.document_bytes);
         }
-        text_byte(&line, '}');
+        cli_text_byte(&line, '}');
         shown++;
     }
-    text_byte(&line, ']');
+    cli_text_byte(&line, ']');
     if (veer_results_explain(results) != NULL) {
-        text_format(&line, ",\"explain\":%s", veer_results_explain(results));
+        cli_text_format(&line, ",\"explain\":%s", veer_results_explain(results));
     }
-    text_string(&line, "}\n");
+    cli_text_string(&line, "}\n");
     bool failed = line.failed;
     if (!failed) {
         (void)fwrite(line.data, 1, line.bytes, stdout);
     }
-    text_free(&line);
+    cli_text_free(&line);
     return failed ? VEER_E_NOMEM : VEER_OK;
 }
 
 static void print_explain(const char *explain)
 {
     cli_text pretty = {0};
-    json_pretty((json_slice){explain, strlen(explain)}, 0, &pretty);
+    cli_json_pretty((json_slice){explain, strlen(explain)}, 0, &pretty);
     if (!pretty.failed) {
         printf("\n%s\n", pretty.data);
     }
-    text_free(&pretty);
+    cli_text_free(&pretty);
 }
 
 veer_status search_print_table(const cli_context *cli, const search_answer *answer)
@@ -142,7 +142,7 @@ veer_status search_print_table(const cli_context *cli, const search_answer *answ
         printf("%squery %llu\n", answer->query > 0 ? "\n" : "", (unsigned long long)answer->query);
     }
     if (shown == 0) {
-        text_free(&table.cells);
+        cli_text_free(&table.cells);
         printf("no document matches\n");
     } else {
         veer_status status = table_print(cli, &table);
@@ -153,12 +153,12 @@ veer_status search_print_table(const cli_context *cli, const search_answer *answ
     if (cli->stdout_terminal) {
         const char *style = cli->stdout_colours ? "\033[2m" : "";
         cli_text visited = {0};
-        text_grouped(&visited, veer_results_visited(results));
+        cli_text_grouped(&visited, veer_results_visited(results));
         printf("%s%s, %s rows visited, %.3g ms%s\n", style,
                veer_results_exact(results) ? "exact" : "approximate",
                visited.failed ? "?" : visited.data, answer->seconds * 1e3,
                cli->stdout_colours ? "\033[0m" : "");
-        text_free(&visited);
+        cli_text_free(&visited);
     }
     if (veer_results_explain(results) != NULL) {
         print_explain(veer_results_explain(results));

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool text_reserve(cli_text *text, size_t bytes)
+bool cli_text_reserve(cli_text *text, size_t bytes)
 {
     if (text->failed) {
         return false;
@@ -39,9 +39,9 @@ bool text_reserve(cli_text *text, size_t bytes)
     return true;
 }
 
-void text_append(cli_text *text, const char *data, size_t bytes)
+void cli_text_append(cli_text *text, const char *data, size_t bytes)
 {
-    if (!text_reserve(text, bytes)) {
+    if (!cli_text_reserve(text, bytes)) {
         return;
     }
     if (bytes > 0) {
@@ -51,17 +51,17 @@ void text_append(cli_text *text, const char *data, size_t bytes)
     text->data[text->bytes] = '\0';
 }
 
-void text_string(cli_text *text, const char *string)
+void cli_text_string(cli_text *text, const char *string)
 {
-    text_append(text, string, strlen(string));
+    cli_text_append(text, string, strlen(string));
 }
 
-void text_byte(cli_text *text, char byte)
+void cli_text_byte(cli_text *text, char byte)
 {
-    text_append(text, &byte, 1);
+    cli_text_append(text, &byte, 1);
 }
 
-void text_format(cli_text *text, const char *format, ...)
+void cli_text_format(cli_text *text, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -70,7 +70,7 @@ void text_format(cli_text *text, const char *format, ...)
     int bytes = vsnprintf(NULL, 0, format, arguments);
     if (bytes < 0) {
         text->failed = true;
-    } else if (text_reserve(text, (size_t)bytes)) {
+    } else if (cli_text_reserve(text, (size_t)bytes)) {
         (void)vsnprintf(text->data + text->bytes, (size_t)bytes + 1, format, again);
         text->bytes += (size_t)bytes;
     }
@@ -78,7 +78,7 @@ void text_format(cli_text *text, const char *format, ...)
     va_end(arguments);
 }
 
-void text_number(cli_text *text, uint64_t number)
+void cli_text_number(cli_text *text, uint64_t number)
 {
     char digits[20];
     size_t at = sizeof digits;
@@ -87,49 +87,49 @@ void text_number(cli_text *text, uint64_t number)
         digits[at] = (char)('0' + number % 10);
         number /= 10;
     } while (number > 0);
-    text_append(text, digits + at, sizeof digits - at);
+    cli_text_append(text, digits + at, sizeof digits - at);
 }
 
-void text_json_string(cli_text *text, const char *data, size_t bytes)
+void cli_text_json_string(cli_text *text, const char *data, size_t bytes)
 {
-    text_byte(text, '"');
+    cli_text_byte(text, '"');
     size_t plain = 0;
     for (size_t i = 0; i < bytes; i++) {
         unsigned char byte = (unsigned char)data[i];
         if (byte >= 0x20 && byte != '"' && byte != '\\') {
             continue;
         }
-        text_append(text, data + plain, i - plain);
+        cli_text_append(text, data + plain, i - plain);
         plain = i + 1;
         switch (byte) {
         case '"':
-            text_string(text, "\\\"");
+            cli_text_string(text, "\\\"");
             break;
         case '\\':
-            text_string(text, "\\\\");
+            cli_text_string(text, "\\\\");
             break;
         case '\n':
-            text_string(text, "\\n");
+            cli_text_string(text, "\\n");
             break;
         case '\r':
-            text_string(text, "\\r");
+            cli_text_string(text, "\\r");
             break;
         case '\t':
-            text_string(text, "\\t");
+            cli_text_string(text, "\\t");
             break;
         default:
-            text_format(text, "\\u%04x", byte);
+            cli_text_format(text, "\\u%04x", byte);
             break;
         }
     }
-    text_append(text, data + plain, bytes - plain);
-    text_byte(text, '"');
+    cli_text_append(text, data + plain, bytes - plain);
+    cli_text_byte(text, '"');
 }
 
-void text_json_number(cli_text *text, double number)
+void cli_text_json_number(cli_text *text, double number)
 {
     if (!isfinite(number)) {
-        text_string(text, "null");
+        cli_text_string(text, "null");
         return;
     }
     char digits[40];
@@ -139,14 +139,14 @@ void text_json_number(cli_text *text, double number)
             break;
         }
     }
-    text_string(text, digits);
+    cli_text_string(text, digits);
 }
 
-void text_json_float(cli_text *text, float number)
+void cli_text_json_float(cli_text *text, float number)
 {
     char digits[40];
     if (!isfinite(number)) {
-        text_string(text, "null");
+        cli_text_string(text, "null");
         return;
     }
     for (int precision = 6; precision <= 9; precision++) {
@@ -155,26 +155,26 @@ void text_json_float(cli_text *text, float number)
             break;
         }
     }
-    text_string(text, digits);
+    cli_text_string(text, digits);
 }
 
-void text_grouped(cli_text *text, uint64_t number)
+void cli_text_grouped(cli_text *text, uint64_t number)
 {
     char digits[24];
     int count = snprintf(digits, sizeof digits, "%" PRIu64, number);
     for (int i = 0; i < count; i++) {
         if (i > 0 && (count - i) % 3 == 0) {
-            text_byte(text, ',');
+            cli_text_byte(text, ',');
         }
-        text_byte(text, digits[i]);
+        cli_text_byte(text, digits[i]);
     }
 }
 
-void text_size(cli_text *text, uint64_t bytes)
+void cli_text_size(cli_text *text, uint64_t bytes)
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
     if (bytes < 1024) {
-        text_format(text, "%" PRIu64 " B", bytes);
+        cli_text_format(text, "%" PRIu64 " B", bytes);
         return;
     }
     double value = (double)bytes / 1024;
@@ -183,7 +183,7 @@ void text_size(cli_text *text, uint64_t bytes)
         value /= 1024;
         unit++;
     }
-    text_format(text, value < 100 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    cli_text_format(text, value < 100 ? "%.1f %s" : "%.0f %s", value, units[unit]);
 }
 
 /* Length of the well-formed UTF-8 sequence at `data`, 0 where there is none. Table 3-7 of the
@@ -208,27 +208,27 @@ static size_t sequence_bytes(const unsigned char *data, size_t bytes)
     return overlong || surrogate || beyond ? 0 : length;
 }
 
-void text_printable(cli_text *text, const char *data, size_t bytes)
+void cli_text_printable(cli_text *text, const char *data, size_t bytes)
 {
     const unsigned char *at = (const unsigned char *)data;
     for (size_t i = 0; i < bytes;) {
         size_t length = sequence_bytes(at + i, bytes - i);
         if (length == 0) {
-            text_string(text, "\xEF\xBF\xBD");
+            cli_text_string(text, "\xEF\xBF\xBD");
             i++;
             continue;
         }
         bool c1 = length == 2 && at[i] == 0xC2 && at[i + 1] < 0xA0;
         if (at[i] < 0x20 || at[i] == 0x7F || c1) {
-            text_format(text, "\\x%02x", c1 ? at[i + 1] : at[i]);
+            cli_text_format(text, "\\x%02x", c1 ? at[i + 1] : at[i]);
         } else {
-            text_append(text, data + i, length);
+            cli_text_append(text, data + i, length);
         }
         i += length;
     }
 }
 
-void text_clear(cli_text *text)
+void cli_text_clear(cli_text *text)
 {
     text->bytes = 0;
     if (text->data != NULL) {
@@ -236,7 +236,7 @@ void text_clear(cli_text *text)
     }
 }
 
-void text_free(cli_text *text)
+void cli_text_free(cli_text *text)
 {
     free(text->data);
     *text = (cli_text){0};

@@ -21,28 +21,28 @@ typedef struct cli_text {
 } cli_text;
 
 /* Room for `bytes` more (and the 0); false where there is no memory. */
-bool text_reserve(cli_text *text, size_t bytes);
-void text_append(cli_text *text, const char *data, size_t bytes);
-void text_string(cli_text *text, const char *string);
-void text_byte(cli_text *text, char byte);
-__attribute__((format(printf, 2, 3))) void text_format(cli_text *text, const char *format, ...);
-void text_number(cli_text *text, uint64_t number);
+bool cli_text_reserve(cli_text *text, size_t bytes);
+void cli_text_append(cli_text *text, const char *data, size_t bytes);
+void cli_text_string(cli_text *text, const char *string);
+void cli_text_byte(cli_text *text, char byte);
+__attribute__((format(printf, 2, 3))) void cli_text_format(cli_text *text, const char *format, ...);
+void cli_text_number(cli_text *text, uint64_t number);
 /* `bytes` of UTF-8 as a JSON string, quotes included. Bytes that are not UTF-8 pass through;
  * whoever reads the JSON refuses them. */
-void text_json_string(cli_text *text, const char *data, size_t bytes);
+void cli_text_json_string(cli_text *text, const char *data, size_t bytes);
 /* Shortest decimal that reads back as the same double; null for NaN and infinities. */
-void text_json_number(cli_text *text, double number);
-void text_json_float(cli_text *text, float number); /* the same for a float */
+void cli_text_json_number(cli_text *text, double number);
+void cli_text_json_float(cli_text *text, float number); /* the same for a float */
 /* `number` with separators between thousands, as people read it: 60,000. */
-void text_grouped(cli_text *text, uint64_t number);
+void cli_text_grouped(cli_text *text, uint64_t number);
 /* Bytes as people read them: 812 B, 4.2 MiB. */
-void text_size(cli_text *text, uint64_t bytes);
+void cli_text_size(cli_text *text, uint64_t bytes);
 /* Text of unknown origin for a terminal: control characters become visible escapes, and bytes
  * that are not UTF-8 become U+FFFD, so that no document can move the cursor. */
-void text_printable(cli_text *text, const char *data, size_t bytes);
+void cli_text_printable(cli_text *text, const char *data, size_t bytes);
 /* Empties it and keeps the memory. */
-void text_clear(cli_text *text);
-void text_free(cli_text *text);
+void cli_text_clear(cli_text *text);
+void cli_text_free(cli_text *text);
 
 /* Fills an error and returns its status: for functions that report the way veer.h does. */
 __attribute__((format(printf, 3, 4))) veer_status cli_error(veer_error *error, veer_status status,

@@ -77,7 +77,7 @@ static veer_status take_run(csv_reader *reader, const char *stops, veer_error *e
         reader->start++;
     }
     reader->offset += reader->start - start;
-    text_append(&reader->record, reader->buffer + start, reader->start - start);
+    cli_text_append(&reader->record, reader->buffer + start, reader->start - start);
     bool fits = !reader->record.failed && reader->record.bytes <= LINE_BYTES_MAX;
     return fits ? VEER_OK : too_long(reader, error);
 }
@@ -110,7 +110,7 @@ static veer_status quoted_cell(csv_reader *reader, veer_error *error)
             break;
         }
         take(reader);
-        text_byte(&reader->record, '"');
+        cli_text_byte(&reader->record, '"');
     }
     int c = peek(reader, error);
     if (c == BROKEN) {
@@ -167,7 +167,7 @@ static veer_status add_cell(csv_reader *reader, csv_cell cell, veer_error *error
  * records. */
 static veer_status read_record(csv_reader *reader, veer_error *error)
 {
-    text_clear(&reader->record);
+    cli_text_clear(&reader->record);
     reader->cells_count = 0;
     int c = peek(reader, error);
     while (c == '\n' || c == '\r') {
@@ -186,7 +186,7 @@ static veer_status read_record(csv_reader *reader, veer_error *error)
         csv_cell cell = {.start = reader->record.bytes, .quoted = c == '"'};
         veer_status status = cell.quoted ? quoted_cell(reader, error) : plain_cell(reader, error);
         cell.bytes = reader->record.bytes - cell.start;
-        text_append(&reader->record, "", 1);
+        cli_text_append(&reader->record, "", 1);
         if (status == VEER_OK) {
             status = add_cell(reader, cell, error);
         }
@@ -304,7 +304,7 @@ void csv_close(csv_reader *reader)
     free(reader->buffer);
     free(reader->header_cells);
     free(reader->cells);
-    text_free(&reader->header);
-    text_free(&reader->record);
+    cli_text_free(&reader->header);
+    cli_text_free(&reader->record);
     *reader = (csv_reader){.source.file = -1};
 }

@@ -126,7 +126,7 @@ veer_status source_read_all(const char *path, size_t limit, cli_text *text, veer
     size_t got = 0;
     veer_status status = source_open(&source, path, error);
     while (status == VEER_OK) {
-        if (!text_reserve(text, 64 << 10)) {
+        if (!cli_text_reserve(text, 64 << 10)) {
             status = cli_error(error, VEER_E_NOMEM, "out of memory reading %s", source.name);
             break;
         }

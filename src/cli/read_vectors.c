@@ -125,7 +125,7 @@ veer_status vectors_read_all(const char *path, vector_format format, uint64_t ro
         }
         size_t row_bytes = (size_t)reader.dims * sizeof(float);
         for (size_t i = 0; i < block.rows; i++) {
-            text_append(&all, (const char *)block.data + i * block.stride_bytes, row_bytes);
+            cli_text_append(&all, (const char *)block.data + i * block.stride_bytes, row_bytes);
         }
         if (all.failed) {
             status = cli_error(error, VEER_E_NOMEM, "out of memory for the rows of %s",
@@ -137,7 +137,7 @@ veer_status vectors_read_all(const char *path, vector_format format, uint64_t ro
         *rows = reader.row;
         *dims = reader.dims;
     } else {
-        text_free(&all);
+        cli_text_free(&all);
     }
     vectors_close(&reader);
     return status;

@@ -25,21 +25,21 @@ static void walk(json_slice value, int depth)
     json_iterator each;
     json_slice key = {0};
     json_slice element;
-    json_kind kind = json_kind_of(value);
+    json_kind kind = cli_json_kind_of(value);
     cli_text text = {0};
-    if (kind == JSON_STRING) json_string(value, &text);
-    if (kind == JSON_NUMBER) (void)json_number(value);
-    text_free(&text);
+    if (kind == JSON_STRING) cli_json_string(value, &text);
+    if (kind == JSON_NUMBER) (void)cli_json_number(value);
+    cli_text_free(&text);
     if ((kind != JSON_OBJECT && kind != JSON_ARRAY) || depth > 12) return;
     size_t count = 0;
-    json_begin(&each, value.text, value.bytes);
-    while (kind == JSON_OBJECT ? json_member(&each, &key, &element)
-                               : json_element(&each, &element)) {
+    cli_json_begin(&each, value.text, value.bytes);
+    while (kind == JSON_OBJECT ? cli_json_member(&each, &key, &element)
+                               : cli_json_element(&each, &element)) {
         demand(kind == JSON_ARRAY || key.text[-1] == '"');
         walk(element, depth + 1);
         count++;
     }
-    demand(each.problem == NULL && json_end(&each) && count == json_count(value));
+    demand(each.problem == NULL && cli_json_end(&each) && count == cli_json_count(value));
 }
 
 static void check_line(const char *line, size_t bytes)
@@ -48,16 +48,16 @@ static void check_line(const char *line, size_t bytes)
     json_slice again;
     const char *problem = NULL;
     size_t position = 0;
-    if (!json_value(line, bytes, &value, &problem, &position)) {
+    if (!cli_json_value(line, bytes, &value, &problem, &position)) {
         demand(problem != NULL && position <= bytes);
         return;
     }
     walk(value, 0);
     cli_text pretty = {0};
-    json_pretty(value, 0, &pretty);
-    demand(json_value(pretty.data, pretty.bytes, &again, &problem, &position));
-    demand(json_kind_of(again) == json_kind_of(value));
-    text_free(&pretty);
+    cli_json_pretty(value, 0, &pretty);
+    demand(cli_json_value(pretty.data, pretty.bytes, &again, &problem, &position));
+    demand(cli_json_kind_of(again) == cli_json_kind_of(value));
+    cli_text_free(&pretty);
 }
 
 static void read_lines(const uint8_t *data, size_t size)
