@@ -115,12 +115,13 @@ export class IdbBackend implements Backend {
     database: IDBDatabase,
     isReadonly: boolean,
     lock: HeldLock | undefined,
+    cachePages: number,
   ) {
     this.name = name;
     this.#database = database;
     this.isReadonly = isReadonly;
     this.#lock = lock;
-    this.#cache = new PageCache(PAGE_BYTES, CACHE_PAGES, (stream, first, count) =>
+    this.#cache = new PageCache(PAGE_BYTES, cachePages, (stream, first, count) =>
       this.#fetch(stream, first, count),
     );
   }
@@ -130,8 +131,9 @@ export class IdbBackend implements Backend {
     database: IDBDatabase,
     isReadonly: boolean,
     lock?: HeldLock,
+    cachePages = CACHE_PAGES,
   ): Promise<IdbBackend> {
-    const backend = new IdbBackend(name, database, isReadonly, lock);
+    const backend = new IdbBackend(name, database, isReadonly, lock, cachePages);
     const { records, nextId } = await loadStreams(database, isReadonly);
     backend.#nextId = nextId;
     for (const [stream, { id, size }] of records) {

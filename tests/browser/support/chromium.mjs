@@ -1,0 +1,59 @@
+// Debian's Chromium by playwright-core, with a profile that lives as long as the test file.
+
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before } from 'node:test';
+
+import { chromium } from 'playwright-core';
+
+import { serve } from './server.mjs';
+
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+/** Why browser tests cannot run here, or false. */
+export const skip = existsSync(executablePath) ? false : `${executablePath} is not there`;
+
+const args = [
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/**
+ * A browser and a server for the tests of a file. `context` keeps what pages store; `page()` opens
+ * a page of the server's origin, whose errors fail the test.
+ */
+export function useBrowser(served) {
+  const profile = mkdtempSync(join(tmpdir(), 'veer-chromium-'));
+  const use = { context: undefined, server: undefined, errors: [] };
+
+  before(async () => {
+    if (skip) return;
+    use.server = await serve(served);
+    use.context = await chromium.launchPersistentContext(profile, {
+      executablePath,
+      args,
+      headless: true,
+    });
+  });
+  after(async () => {
+    await use.context?.close();
+    await use.server?.close();
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  });
+
+  use.page = async (path = '/') => {
+    const page = await use.context.newPage();
+    page.on('pageerror', (error) => use.errors.push(error));
+    page.on('console', (message) => {
+      if (process.env.VEER_BROWSER_LOG) console.log(`page: ${message.text()}`);
+    });
+    await page.goto(use.server.origin + path);
+    return page;
+  };
+  return use;
+}

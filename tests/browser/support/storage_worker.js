@@ -1,0 +1,32 @@
+// Runs cases of the conformance suite in a dedicated worker: one message a case.
+
+import { IdbBackend } from '/dist/storage/idb.js';
+import { openIdb } from '/dist/storage/idb_store.js';
+import { OpfsBackend } from '/dist/storage/opfs.js';
+import { runCase } from '/tests/node/support/conformance.mjs';
+
+const attachments = {
+  async opfs(name) {
+    const root = await navigator.storage.getDirectory();
+    const directory = await root.getDirectoryHandle(name, { create: true });
+    return OpfsBackend.attach(name, directory, false);
+  },
+  // Two pages in memory: nearly every read has to be fetched.
+  idb: async (name) => IdbBackend.attach(name, await openIdb(name, true), false, undefined, 2),
+};
+
+export async function run({ kind, name, storage, operations }) {
+  const attach = () => attachments[kind](storage);
+  await runCase(name, { attach, isDurable: true, operations });
+}
+
+if (typeof document === 'undefined') {
+  addEventListener('message', async ({ data }) => {
+    try {
+      await run(data);
+      postMessage('ok');
+    } catch (error) {
+      postMessage(`${error.name}: ${error.message}\n${error.stack}`);
+    }
+  });
+}
