@@ -285,8 +285,8 @@ const cli_command command_eval = {
         "a second, the median and the 99th percentile of a query's time, and the rows visited.\n\n"
         "The database must have row numbers as ids, as veer import gives them to vector files.",
     .examples = "veer import sift.veer sift_base.fvecs --create --metric l2\n"
-                "veer eval sift.veer --queries sift_query.fvecs --truth sift_groundtruth.ivecs\n"
-                "veer eval sift.veer -q sift_query.fvecs -t sift_groundtruth.ivecs -r 0.99 --json",
+                "veer eval sift.veer --queries sift_query.fvecs --truth sift_truth.ivecs\n"
+                "veer eval sift.veer -q sift_query.fvecs -t sift_truth.ivecs -r 0.99 --json",
     .options = options_table,
     .options_count = sizeof options_table / sizeof options_table[0],
     .positionals_min = 1,

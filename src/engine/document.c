@@ -9,7 +9,7 @@
 #include "base/timestamp.h"
 #include "base/utf8.h"
 
-#define INTEGER_EXACT_MAX 9007199254740992.0 /* 2^53: every integer up to it is an f64 */
+#define INTEGER_EXACT_MAX ((int64_t)1 << 53) /* every integer up to it is an f64 */
 
 /* Names the document at the end of a message: by id where it has one, else by its place. */
 static veer_status blame(veer_error *error, veer_status status, const document *doc,
@@ -84,6 +84,13 @@ static bool is_integer(yyjson_val *value)
     return yyjson_is_int(value);
 }
 
+/* As an integer: as an f64, 2^53 + 1 has become 2^53 already. */
+static bool is_beyond_exact(yyjson_val *value)
+{
+    if (yyjson_is_uint(value)) return yyjson_get_uint(value) > (uint64_t)INTEGER_EXACT_MAX;
+    return yyjson_is_sint(value) && yyjson_get_sint(value) < -INTEGER_EXACT_MAX;
+}
+
 static veer_status parse_number(const field *field, yyjson_val *value, double *number,
                                 veer_error *error)
 {
@@ -96,7 +103,7 @@ static veer_status parse_number(const field *field, yyjson_val *value, double *n
         return type_error(field, value, error);
     }
     *number = yyjson_get_num(value);
-    if (!isfinite(*number) || (is_integer(value) && fabs(*number) > INTEGER_EXACT_MAX))
+    if (!isfinite(*number) || is_beyond_exact(value))
         VEER_FAIL(error, VEER_E_RANGE,
                   "field '%s' has the number %.17g; integers beyond 2^53 cannot be held exactly",
                   field->name, *number);
