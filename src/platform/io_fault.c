@@ -126,7 +126,9 @@ static bool waits_for_call(io_fault *f, io_call call, const char *name, uint64_t
         const io_fault_want *g = &f->granted[i];
         if (g->call == call && g->offset == offset && g->bytes == bytes &&
             strcmp(g->name, want.name) == 0) {
-            f->granted[i] = f->granted[--f->granted_count];
+            /* A host keeps at hand what it has opened; creating and removing happen once. */
+            bool stays = call == IO_CALL_OPEN && !(offset & VEER_IO_CREATE);
+            if (!stays) f->granted[i] = f->granted[--f->granted_count];
             return false;
         }
     }
@@ -236,10 +238,7 @@ static veer_status locked_open(io_fault *f, const char *name, unsigned flags, vo
         memory_free(&f->allocator, opened, sizeof *opened);
         return status;
     }
-    if (flags & VEER_IO_CREATE) {
-        journal_create(&f->journal, name);
-        pages_drop(f, name);
-    }
+    if (flags & VEER_IO_CREATE) journal_create(&f->journal, name);
     opened->stream = journal_find(&f->journal, name);
     memcpy(opened->name, name, strlen(name));
     f->open_files++;

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "platform/io_fault.h"
+#include "support/fault_allocator.h"
 #include "support/io_tables.h"
 #include "support/testing.h"
 
@@ -731,6 +732,53 @@ static void test_journal_rules(void **state)
     io_memory_free(&base);
 }
 
+/* Shortage of memory for the journal itself: said, never half a journal, no leak. */
+static void test_journal_without_memory(void **state)
+{
+    bool fired = true;
+    (void)state;
+    for (uint64_t n = 0; fired; n++) {
+        fault_allocator memory;
+        veer_io base;
+        veer_io table;
+        io_fault *fault = NULL;
+        void *file = NULL;
+        veer_error error;
+        veer_status status;
+        fault_allocator_init(&memory);
+        assert_int_equal(io_memory_new(plain(), &base, &error), VEER_OK);
+        file = open_file(&base, "old", VEER_IO_CREATE);
+        write_text(&base, file, 0, "old");
+        base.close(base.context, file);
+        file = NULL;
+        fault_allocator_fail(&memory, n, true);
+        VEER_GOTO(io_fault_new(&memory.allocator, &base, &fault, &error));
+        VEER_GOTO(io_fault_journal(fault, &error));
+        const veer_io *io = io_fault_table(fault);
+        VEER_GOTO(io->open(io->context, "a", VEER_IO_CREATE, &file, &error));
+        for (uint64_t i = 0; i < 6; i++) {
+            VEER_GOTO(io->write(io->context, file, i * 500, "data", 4, &error));
+            if (i == 3) VEER_GOTO(io->sync(io->context, file, &error));
+        }
+        VEER_GOTO(io->sync_names(io->context, &error));
+        status = io_fault_materialise(fault, io_fault_events(fault), IO_CUT_RANDOM, 1, plain(),
+                                      &table, &error);
+        /* A journal that is not whole is of no use, and refuses. */
+        if (io_fault_journal_failed(fault)) {
+            assert_int_equal(status, VEER_E_INVALID);
+            status = VEER_E_NOMEM;
+        }
+        if (status == VEER_OK) io_memory_free(&table);
+    done:
+        fired = fault_allocator_fired(&memory);
+        assert_int_equal(status, fired ? VEER_E_NOMEM : VEER_OK);
+        if (file != NULL) io_fault_table(fault)->close(io_fault_table(fault)->context, file);
+        io_fault_free(fault);
+        io_memory_free(&base);
+        assert_null(fault_allocator_fini(&memory));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -741,6 +789,7 @@ int main(void)
         cmocka_unit_test(test_states_are_reproducible),
         cmocka_unit_test(test_failed_syncs),
         cmocka_unit_test(test_journal_rules),
+        cmocka_unit_test(test_journal_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
