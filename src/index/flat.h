@@ -4,11 +4,11 @@
  * A search over one or several parts (segments) has three steps, each restartable:
  *
  *   scan     flat_scan over the blocks of every part: no original is touched. A row whose lower
- *            bound is above the k-th smallest upper bound so far cannot be among the nearest k and is
- *            dropped, block by block; the rest are candidates.
- *   rerank   flat_candidates_next gives the candidates in order of their estimate, first a batch
- *            that settles the threshold, then all that the threshold has not ruled out. The caller
- *            fetches their originals, in one go, and computes flat_distances.
+ *            bound is above the k-th smallest upper bound so far cannot be among the nearest k and
+ *            is dropped, block by block; the best of the rest are collected.
+ *   rerank   flat_candidates_next gives candidates, first those with the best estimates, which
+ *            settle the threshold, then all that the threshold has not ruled out. The caller
+ *            fetches the originals of a batch, in one go, and computes flat_distances.
  *   result   a topk of exact distances.
  *
  * Codes and estimates: RaBitQ (Gao and Long, SIGMOD 2024) over a random rotation; the bound is `sigmas`
@@ -91,20 +91,26 @@ typedef struct flat_candidates {
     bool (*accept)(void *context, uint32_t part, uint32_t row);
     void *accept_context;
     /* The rest is the collection's own. */
-    arena *scratch;
-    flat_candidate *items;
-    size_t count, capacity;
-    float *uppers; /* max-heap of the k smallest upper bounds */
-    size_t uppers_count, k;
     uint64_t seen; /* rows whose codes were compared */
-    size_t first;  /* items that come in order of their estimate, once selected */
-    size_t given;  /* items that flat_candidates_next has passed by */
+    size_t count;  /* candidates so far */
+    size_t k;
+    arena *scratch;
+    float *uppers; /* max-heap of the k smallest upper bounds */
+    size_t uppers_count;
+    flat_candidate *items; /* of the first pass; the batch of the second one */
+    size_t items_count, capacity;
+    size_t first; /* items that come in order of their estimate, once selected */
+    size_t given; /* items that flat_candidates_next has passed by */
     bool is_selected;
+    struct flat_part *parts, *last_part; /* scanned, in order; then the one being collected */
+    size_t next_block;                   /* of that one */
 } flat_candidates;
 
 veer_status flat_candidates_init(flat_candidates *candidates, size_t k, arena *scratch);
-/* Scans the blocks of one part (`rows` rows; the last block may be partial). `live`: bit i says that row
- * i may be a result; NULL: all may. Rows of blocks without any live bit are skipped. */
+/* Scans the blocks of one part (`rows` rows; the last block may be partial). `live`: bit i says
+ * that row i may be a result; NULL: all may. Rows of blocks without any live bit are skipped.
+ * Blocks and `live` are read again by flat_candidates_next and must stay as they are until then;
+ * the query may go on to another centre. */
 veer_status flat_scan(const flat_space *space, const flat_query *query, const void *blocks,
                       size_t rows, const uint64_t *live, uint32_t part,
                       flat_candidates *candidates);
@@ -112,7 +118,8 @@ veer_status flat_scan(const flat_space *space, const flat_query *query, const vo
 void flat_candidates_known(flat_candidates *candidates, float distance);
 /* The next candidates to rerank, at most `limit`, none whose lower bound exceeds `threshold` (that of
  * the topk so far: a row at exactly the threshold is still given). Returns their number; 0: done.
- * First call after the last flat_scan. `items` points into the collection. */
+ * First call after the last flat_scan. The lower the threshold, the less is looked at: small
+ * batches are best where originals are at hand. `items` is valid until the next call. */
 size_t flat_candidates_next(flat_candidates *candidates, float threshold, size_t limit,
                             const flat_candidate **items);
 

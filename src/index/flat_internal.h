@@ -19,10 +19,11 @@ struct flat_space {
 struct flat_query {
     const flat_space *space;
     float sigmas;
-    float *original; /* dims: as given, normalised under cosine */
-    float *rotated;  /* padded */
-    float *residual; /* padded: scratch */
-    uint8_t *tables; /* 4 * padded */
+    float *original;  /* dims: as given, normalised under cosine */
+    float *rotated;   /* padded */
+    float *residual;  /* padded: scratch */
+    uint8_t *tables;  /* 4 * padded */
+    uint64_t centres; /* how many flat_query_centre has made tables for */
     rabitq_query codes;
 };
 

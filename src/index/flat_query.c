@@ -62,6 +62,7 @@ void flat_query_centre(flat_query *q, const float *centre)
 {
     rabitq_query_init(&q->space->quantizer, q->rotated, centre, q->sigmas, q->residual, q->tables,
                       &q->codes);
+    q->centres++;
 }
 
 void flat_distances(const flat_space *s, const flat_query *q, const float *const *vectors,

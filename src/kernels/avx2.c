@@ -5,15 +5,15 @@
  * quarters.
  *
  * The scan (Andre, Kermarrec and Le Scouarnec, "Quick ADC", 2017): 32 bytes of a block are two
- * tables' nibbles of 32 rows; one byte shuffle looks 32 of them up, the first table in the lower and the
- * second in the upper half of the register. Four such sums fit a byte (entries are at most 63) and
- * are then widened: `all` collects the bytes as 16-bit numbers, that is even + 256 * odd, `odd` the odd ones
- * alone; even is all - 256 * odd, modulo 2^16. A half sums at most 1024 tables: 64512 fits.
+ * nibbles of 32 rows, each nibble looked up in its table by one byte shuffle. Eight tables add up
+ * in a byte (entries are at most 31) and are then widened: `all` collects the bytes as 16-bit
+ * numbers, that is even + 256 * odd, `odd` the odd ones alone; even is all - 256 * odd, modulo
+ * 2^16. The last sums still fit 16 bits.
  *
  * Functions carry the target themselves: the file compiles without flags. Threads: pure functions.
  */
 #include <immintrin.h>
-#include <string.h>
+#include <math.h>
 
 #include "kernels/kernels.h"
 
@@ -287,15 +287,10 @@ AVX2 static void residual(const float *x, const float *centre, size_t padded, fl
 
 AVX2 static void place_code(const float *r, size_t padded, unsigned row, uint8_t *codes)
 {
-    unsigned shift = kernel_nibble_shift(row);
-    unsigned keep = ~(15u << shift);
-    uint8_t *byte = codes + kernel_nibble_byte(row);
+    uint8_t *byte = codes + kernel_row_byte(row);
     for (size_t i = 0; i < padded; i += 8) {
-        unsigned clear = ~(unsigned)_mm256_movemask_ps(_mm256_loadu_ps(r + i));
-        byte[0] = (uint8_t)((byte[0] & keep) | (clear & 15) << shift);
-        byte[KERNEL_TABLE_BYTES] =
-            (uint8_t)((byte[KERNEL_TABLE_BYTES] & keep) | (clear >> 4 & 15) << shift);
-        byte += 2 * KERNEL_TABLE_BYTES;
+        *byte = (uint8_t)~_mm256_movemask_ps(_mm256_loadu_ps(r + i));
+        byte += KERNEL_BLOCK_ROWS;
     }
 }
 
@@ -354,109 +349,196 @@ AVX2_INLINE __m256i load_bytes(const uint8_t *from)
     return _mm256_loadu_si256((const __m256i *)(const void *)from);
 }
 
-/* Even and odd bytes' sums of both halves, to 16 rows in order. */
-AVX2_INLINE __m256i rows_in_order(__m256i all, __m256i odd)
+/* One table for both halves. */
+AVX2_INLINE __m256i load_table(const uint8_t *from)
 {
-    __m256i even = _mm256_sub_epi16(all, _mm256_slli_epi16(odd, 8));
-    return _mm256_add_epi16(_mm256_permute2x128_si256(even, odd, 0x20),
-                            _mm256_permute2x128_si256(even, odd, 0x31));
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)from));
 }
 
-/* Sums over up to 1024 tables (a multiple of 8): rows 0-15 and 16-31 in 16 bits. */
-AVX2_INLINE void sum_tables(const uint8_t *codes, const uint8_t *tables, size_t count,
-                            __m256i rows[2])
+/* Two tables' entries of 32 rows. */
+AVX2_INLINE __m256i look_up(const uint8_t *codes, __m256i first, __m256i second)
 {
     const __m256i nibble = _mm256_set1_epi8(15);
-    __m256i low_all = _mm256_setzero_si256();
-    __m256i low_odd = _mm256_setzero_si256();
-    __m256i high_all = _mm256_setzero_si256();
-    __m256i high_odd = _mm256_setzero_si256();
-    for (size_t t = 0; t < count; t += 8) {
-        __m256i low[4];
-        __m256i high[4];
-        for (size_t j = 0; j < 4; j++) {
-            __m256i code = load_bytes(codes + 32 * j);
-            __m256i table = load_bytes(tables + 32 * j);
-            low[j] = _mm256_shuffle_epi8(table, _mm256_and_si256(code, nibble));
-            high[j] =
-                _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(code, 4), nibble));
-        }
-        __m256i low_sum =
-            _mm256_add_epi8(_mm256_add_epi8(low[0], low[1]), _mm256_add_epi8(low[2], low[3]));
-        __m256i high_sum =
-            _mm256_add_epi8(_mm256_add_epi8(high[0], high[1]), _mm256_add_epi8(high[2], high[3]));
-        low_all = _mm256_add_epi16(low_all, low_sum);
-        low_odd = _mm256_add_epi16(low_odd, _mm256_srli_epi16(low_sum, 8));
-        high_all = _mm256_add_epi16(high_all, high_sum);
-        high_odd = _mm256_add_epi16(high_odd, _mm256_srli_epi16(high_sum, 8));
-        codes += 128;
-        tables += 128;
-    }
-    rows[0] = rows_in_order(low_all, low_odd);
-    rows[1] = rows_in_order(high_all, high_odd);
+    __m256i code = load_bytes(codes);
+    __m256i low = _mm256_and_si256(code, nibble);
+    __m256i high = _mm256_and_si256(_mm256_srli_epi16(code, 4), nibble);
+    return _mm256_add_epi8(_mm256_shuffle_epi8(first, low), _mm256_shuffle_epi8(second, high));
 }
 
-/* Tables whose sums fit 16 bits. */
-#define TABLES_PER_SPILL 1024u
+typedef struct block_sums {
+    __m256i even, odd; /* bytes of a group; 16-bit sums */
+} block_sums;
 
-AVX2_INLINE void sum_block(const uint8_t *codes, const kernel_probe *probe, __m256i sums[4])
+/* Sums of `count` (1 or 2, known when compiled) neighbouring blocks, which share the loads of
+ * tables. */
+AVX2_INLINE void sum_blocks(const kernel_probe *probe, const uint8_t *codes, size_t block_bytes,
+                            size_t count, block_sums *sums)
 {
-    __m256i rows[2];
-    size_t count = probe->padded / KERNEL_TABLE_DIMS;
-    size_t now = count < TABLES_PER_SPILL ? count : TABLES_PER_SPILL;
-    sum_tables(codes, probe->tables, now, rows);
-    for (int i = 0; i < 2; i++) {
-        sums[2 * i] = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(rows[i]));
-        sums[2 * i + 1] = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(rows[i], 1));
+    const uint8_t *tables = probe->tables;
+    const uint8_t *end = tables + 4 * probe->padded;
+    __m256i all[2];
+    __m256i odd[2];
+    all[0] = all[1] = odd[0] = odd[1] = _mm256_setzero_si256();
+    for (; tables < end; tables += 128, codes += 128) {
+        __m256i bytes[2];
+        for (size_t group = 0; group < 4; group++) {
+            __m256i first = load_table(tables + 32 * group);
+            __m256i second = load_table(tables + 32 * group + KERNEL_TABLE_BYTES);
+            for (size_t b = 0; b < count; b++) {
+                __m256i entries = look_up(codes + 32 * group + b * block_bytes, first, second);
+                bytes[b] = group == 0 ? entries : _mm256_add_epi8(bytes[b], entries);
+            }
+        }
+        for (size_t b = 0; b < count; b++) {
+            all[b] = _mm256_add_epi16(all[b], bytes[b]);
+            odd[b] = _mm256_add_epi16(odd[b], _mm256_srli_epi16(bytes[b], 8));
+        }
     }
-    if (count == now) return;
-    size_t offset = now * KERNEL_TABLE_BYTES;
-    sum_tables(codes + offset, probe->tables + offset, count - now, rows);
-    for (int i = 0; i < 2; i++) {
-        __m256i first = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(rows[i]));
-        __m256i second = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(rows[i], 1));
-        sums[2 * i] = _mm256_add_epi32(sums[2 * i], first);
-        sums[2 * i + 1] = _mm256_add_epi32(sums[2 * i + 1], second);
+    for (size_t b = 0; b < count; b++) {
+        sums[b].even = _mm256_sub_epi16(all[b], _mm256_slli_epi16(odd[b], 8));
+        sums[b].odd = odd[b];
     }
+}
+
+/* What a probe has for all rows, in registers. */
+typedef struct wide_probe {
+    __m256 middle, step, width;
+} wide_probe;
+
+AVX2_INLINE wide_probe widen_probe(const kernel_probe *probe)
+{
+    return (wide_probe){
+        .middle = _mm256_set1_ps(probe->middle + 0x1p23f),
+        .step = _mm256_set1_ps(probe->step),
+        .width = _mm256_set1_ps(probe->width),
+    };
+}
+
+/* Bounds of a block's rows, and S - middle to `centred`. A number below 2^16 in the lower half of
+ * the float 2^23 is that float plus the number, and one exact subtraction takes 2^23 and the
+ * middle away. */
+AVX2_INLINE void bound_rows(const wide_probe *wide, block_sums sums, const uint8_t *factors,
+                            float *centred, __m256 estimates[4], __m256 lowers[4])
+{
+    const __m256i above = _mm256_set1_epi16(0x4B00);
+    const __m256i rows[4] = {
+        _mm256_unpacklo_epi16(sums.even, above),
+        _mm256_unpackhi_epi16(sums.even, above),
+        _mm256_unpacklo_epi16(sums.odd, above),
+        _mm256_unpackhi_epi16(sums.odd, above),
+    };
+    for (int i = 0; i < 4; i++) {
+        __m256 sum = _mm256_sub_ps(_mm256_castsi256_ps(rows[i]), wide->middle);
+        const float *factor = (const float *)(const void *)(factors + 32 * i);
+        __m256 scaled = _mm256_mul_ps(_mm256_loadu_ps(factor + 32), _mm256_mul_ps(sum, wide->step));
+        _mm256_storeu_ps(centred + 8 * i, sum);
+        estimates[i] = _mm256_add_ps(_mm256_loadu_ps(factor), scaled);
+        __m256 half = _mm256_mul_ps(_mm256_loadu_ps(factor + 64), wide->width);
+        lowers[i] = _mm256_sub_ps(estimates[i], half);
+    }
+}
+
+/* Values that are not above the limit. */
+AVX2_INLINE uint32_t pass_mask(const __m256 values[4], __m256 limits)
+{
+    uint32_t mask = 0;
+    for (int i = 0; i < 4; i++) {
+        __m256 pass = _mm256_cmp_ps(values[i], limits, _CMP_NGT_UQ);
+        mask |= (uint32_t)_mm256_movemask_ps(pass) << (8 * i);
+    }
+    return mask;
+}
+
+AVX2_INLINE __m256 least_of(const __m256 values[4])
+{
+    return _mm256_min_ps(_mm256_min_ps(values[0], values[1]), _mm256_min_ps(values[2], values[3]));
+}
+
+AVX2_INLINE float least_lane(__m256 eight)
+{
+    __m128 four = _mm_min_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_min_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* Scans the `count` blocks of a pair: rows that pass, and minima. */
+AVX2_INLINE uint64_t scan_pair(const kernel_probe *probe, const wide_probe *wide,
+                               const uint8_t *codes, size_t count, __m256 limits, float *minima,
+                               float *centred)
+{
+    size_t block_bytes = kernel_block_bytes(probe->padded);
+    block_sums sums[2];
+    sum_blocks(probe, codes, block_bytes, count, sums);
+    uint64_t mask = 0;
+    for (size_t b = 0; b < count; b++) {
+        __m256 estimates[4];
+        __m256 lowers[4];
+        bound_rows(wide, sums[b], codes + b * block_bytes + 4 * probe->padded,
+                   centred + b * KERNEL_BLOCK_ROWS, estimates, lowers);
+        minima[b] = least_lane(least_of(lowers));
+        __m256 pass = _mm256_cmp_ps(least_of(estimates), limits, _CMP_NGT_UQ);
+        if (_mm256_movemask_ps(pass) == 0) continue;
+        mask |= (uint64_t)pass_mask(estimates, limits) << (b * KERNEL_BLOCK_ROWS);
+    }
+    return mask;
 }
 
 AVX2 static size_t scan(const kernel_probe *probe, const void *blocks, size_t rows,
-                        const uint64_t *live, size_t first, float limit, kernel_hits *hits)
+                        const uint64_t *live, size_t first, float limit, float *minima,
+                        kernel_hits *hits)
 {
-    const __m256 steps = _mm256_set1_ps(probe->step);
-    const __m256 shifts = _mm256_set1_ps(probe->shift);
-    const __m256 widths = _mm256_set1_ps(probe->width);
+    const wide_probe wide = widen_probe(probe);
     const __m256 limits = _mm256_set1_ps(limit);
-    size_t block_bytes = kernel_block_bytes(probe->padded);
-    size_t count = rows / KERNEL_BLOCK_ROWS + (rows % KERNEL_BLOCK_ROWS != 0);
-    for (size_t block = first; block < count; block++) {
-        uint32_t wanted = kernel_live_rows(live, block, rows);
-        if (wanted == 0) continue;
-        const uint8_t *codes = (const uint8_t *)blocks + block * block_bytes;
-        __m256i sums[4];
-        sum_block(codes, probe, sums);
-        const float *factors = (const float *)(const void *)(codes + 4 * probe->padded);
-        uint32_t passes = 0;
-        for (int i = 0; i < 4; i++) {
-            __m256 add = _mm256_loadu_ps(factors + 8 * i);
-            __m256 scale = _mm256_loadu_ps(factors + 32 + 8 * i);
-            __m256 error = _mm256_loadu_ps(factors + 64 + 8 * i);
-            __m256 product =
-                _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sums[i]), steps), shifts);
-            __m256 lower = _mm256_sub_ps(_mm256_add_ps(add, _mm256_mul_ps(scale, product)),
-                                         _mm256_mul_ps(error, widths));
-            __m256 pass = _mm256_cmp_ps(lower, limits, _CMP_NGT_UQ);
-            passes |= (uint32_t)_mm256_movemask_ps(pass) << (8 * i);
+    size_t pair_bytes = 2 * kernel_block_bytes(probe->padded);
+    size_t blocks_count = kernel_blocks(rows);
+    size_t count = kernel_pairs(rows);
+    for (size_t pair = first; pair < count; pair++) {
+        const uint8_t *codes = (const uint8_t *)blocks + pair * pair_bytes;
+        float *least = minima + 2 * pair;
+        bool has_two = 2 * pair + 1 < blocks_count;
+        uint64_t wanted = kernel_live_rows(live, pair, rows);
+        if (wanted == 0) {
+            least[0] = INFINITY;
+            if (has_two) least[1] = INFINITY;
+            continue;
         }
-        wanted &= passes;
-        if (wanted == 0) continue;
-        for (int i = 0; i < 4; i++) {
-            _mm256_storeu_si256((__m256i *)(void *)(hits->sums + 8 * i), sums[i]);
+        if (has_two) {
+            wanted &= scan_pair(probe, &wide, codes, 2, limits, least, hits->centred);
+        } else {
+            wanted &= scan_pair(probe, &wide, codes, 1, limits, least, hits->centred);
         }
+        if (wanted == 0) continue;
         hits->mask = wanted;
-        return block;
+        return pair;
     }
     return count;
+}
+
+AVX2 static size_t find_block(const float *minima, size_t first, size_t count, float limit)
+{
+    const __m256 limits = _mm256_set1_ps(limit);
+    size_t block = first;
+    for (; block + 8 <= count; block += 8) {
+        __m256 pass = _mm256_cmp_ps(_mm256_loadu_ps(minima + block), limits, _CMP_NGT_UQ);
+        unsigned mask = (unsigned)_mm256_movemask_ps(pass);
+        if (mask != 0) return block + (unsigned)__builtin_ctz(mask);
+    }
+    while (block < count && minima[block] > limit)
+        block++;
+    return block;
+}
+
+AVX2 static void test_block(const kernel_probe *probe, const void *block, float limit,
+                            kernel_hits *hits)
+{
+    const wide_probe wide = widen_probe(probe);
+    const uint8_t *codes = block;
+    block_sums sums;
+    __m256 estimates[4];
+    __m256 lowers[4];
+    sum_blocks(probe, codes, 0, 1, &sums);
+    bound_rows(&wide, sums, codes + 4 * probe->padded, hits->centred, estimates, lowers);
+    hits->mask = pass_mask(lowers, _mm256_set1_ps(limit));
 }
 
 const kernels kernels_avx2 = {
@@ -473,4 +555,6 @@ const kernels kernels_avx2 = {
     .group_max = group_max,
     .make_tables = make_tables,
     .scan = scan,
+    .find_block = find_block,
+    .test_block = test_block,
 };

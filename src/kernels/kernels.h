@@ -21,11 +21,12 @@
 
 /* Rows of a block of codes. */
 #define KERNEL_BLOCK_ROWS 32u
-/* Rows of a block and dims of a table that share 16 bytes of codes. */
+/* A lookup table serves four dimensions: 16 entries of a byte. */
 #define KERNEL_TABLE_DIMS 4u
 #define KERNEL_TABLE_BYTES 16u
-/* Largest entry of a lookup table: 6 bits, so that four tables add up in a byte, 1024 in 16 bits. */
-#define KERNEL_TABLE_MAX 63u
+/* Largest entry of a table: 5 bits, so that eight tables add up in a byte and 2048 (8192
+ * dimensions) in 16 bits. Finer steps would narrow the bounds by less than 0.8 %. */
+#define KERNEL_TABLE_MAX 31u
 
 /* Sums over a residual r = x - centre. */
 typedef struct kernel_sums {
@@ -36,20 +37,25 @@ typedef struct kernel_sums {
 
 /* A block: codes of 32 rows, then their factors.
  *
- *   offset 0           padded / 4 tables of 16 bytes. Table t has dimensions 4t .. 4t + 3 of all
- *                      rows, one nibble a row, bit j for dimension 4t + j:
- *                        byte 2i      low nibble row i,      high nibble row 16 + i   (i < 8)
- *                        byte 2i + 1  low nibble row 8 + i,  high nibble row 24 + i
- *                      so that even bytes and odd bytes, widened, are rows in order
+ *   offset 0           padded / 8 groups of 32 bytes, one byte a row: group g has dimensions
+ *                      8g .. 8g + 7, bit j for dimension 8g + j; the low nibble belongs to table
+ *                      2g, the high nibble to table 2g + 1. Rows in the bytes of a group:
+ *                        byte  0  1  2  3  4  5  6  7   8  9 10 11 12 13 14 15
+ *                        row   0 16  1 17  2 18  3 19   8 24  9 25 10 26 11 27
+ *                        byte 16 17 18 19 20 21 22 23  24 25 26 27 28 29 30 31
+ *                        row   4 20  5 21  6 22  7 23  12 28 13 29 14 30 15 31
+ *                      so that even and odd bytes, widened to 32 bits, are rows in order
  *   offset 4 * padded  f32 add[32], scale[32], error[32]
  *
- * With S the sum of a row's table entries, its estimate is
- *   add + scale * (S * step + shift)        and its lower bound that minus error * width
- * up to a constant of the query's; a row passes unless its lower bound is above the limit. */
+ * With S the sum of a row's table entries,
+ *   estimate = add + scale * ((S - middle) * step)        lower = estimate - error * width
+ * are the row's bounds but for a constant of the query's. All factors are finite, except that an
+ * error may be +infinity, and width is above 0: no bound is NaN. */
 typedef struct kernel_probe {
     const uint8_t *tables; /* padded / 4 tables of 16 entries, each at most KERNEL_TABLE_MAX */
     size_t padded;
-    float step, shift, width;
+    float middle; /* a whole number */
+    float step, width;
 } kernel_probe;
 
 static inline size_t kernel_block_bytes(size_t padded)
@@ -57,21 +63,27 @@ static inline size_t kernel_block_bytes(size_t padded)
     return 4 * padded + 3 * sizeof(float) * KERNEL_BLOCK_ROWS;
 }
 
-/* The place of a row's nibble in the 16 bytes of a table, and its shift there. */
-static inline unsigned kernel_nibble_byte(unsigned row)
+static inline size_t kernel_blocks(size_t rows)
 {
-    return 2 * (row & 7) + (row >> 3 & 1);
+    return rows / KERNEL_BLOCK_ROWS + (rows % KERNEL_BLOCK_ROWS != 0);
 }
 
-static inline unsigned kernel_nibble_shift(unsigned row)
+static inline size_t kernel_pairs(size_t rows)
 {
-    return row >> 4 << 2;
+    return rows / 64 + (rows % 64 != 0);
 }
 
-/* What a scan found in a block. */
+/* The byte of a row in each group. */
+static inline unsigned kernel_row_byte(unsigned row)
+{
+    return (row & 4) << 2 | (row & 8) | (row & 3) << 1 | row >> 4;
+}
+
+/* Blocks are scanned in pairs, whose 64 rows are a word of a bitset; a part of an odd number of
+ * blocks ends in a pair of one. */
 typedef struct kernel_hits {
-    uint32_t mask;                    /* rows that pass */
-    uint32_t sums[KERNEL_BLOCK_ROWS]; /* of all rows */
+    uint64_t mask;                        /* bit i: row i of the pair passes */
+    float centred[2 * KERNEL_BLOCK_ROWS]; /* S - middle, exact */
 } kernel_hits;
 
 typedef struct kernels {
@@ -107,11 +119,18 @@ typedef struct kernels {
      * with r[j]'s sign (bit 1: not negative): ((v0 + v1) + (v2 + v3)) * scale + 0.5, truncated.
      * The caller chooses scale so that nothing exceeds KERNEL_TABLE_MAX. */
     void (*make_tables)(const float *r, size_t padded, float scale, uint8_t *tables);
-    /* Scans from block `first` and stops at the first block that has a row that is live and
-     * passes; returns its number, or that of the block behind `rows`. `live` bit i: row i counts;
-     * NULL: all of the `rows` rows do. */
+    /* Scans from pair `first` on and stops at the first one with a live row whose estimate is not
+     * above `limit` (all are not where it is NaN); returns its number, or that of the pair behind
+     * `rows`. minima[block] receives the least lower bound of each block up to there; those of
+     * pairs without a live row are +infinity. `live` bit i: row i counts; NULL: all of the `rows`
+     * rows do. */
     size_t (*scan)(const kernel_probe *probe, const void *blocks, size_t rows, const uint64_t *live,
-                   size_t first, float limit, kernel_hits *hits);
+                   size_t first, float limit, float *minima, kernel_hits *hits);
+    /* The first minimum from `first` that is not above the limit, or `count`. */
+    size_t (*find_block)(const float *minima, size_t first, size_t count, float limit);
+    /* The rows of one block (the first half of a pair) whose lower bound is not above the limit. */
+    void (*test_block)(const kernel_probe *probe, const void *block, float limit,
+                       kernel_hits *hits);
 } kernels;
 
 /* 1 / sqrt(2), rounded to f32. */
@@ -132,13 +151,12 @@ extern const kernels kernels_avx2;
 extern const kernels kernels_simd128;
 #endif
 
-/* The rows of block `block` that exist and are live, for scans. */
-static inline uint32_t kernel_live_rows(const uint64_t *live, size_t block, size_t rows)
+/* The rows of a pair that exist and are live. */
+static inline uint64_t kernel_live_rows(const uint64_t *live, size_t pair, size_t rows)
 {
-    size_t left = rows - block * KERNEL_BLOCK_ROWS;
-    uint32_t mask = left >= KERNEL_BLOCK_ROWS ? UINT32_MAX : ((uint32_t)1 << left) - 1;
-    if (live != NULL) mask &= (uint32_t)(live[block / 2] >> (block % 2 * 32));
-    return mask;
+    size_t left = rows - pair * 64;
+    uint64_t mask = left >= 64 ? UINT64_MAX : ((uint64_t)1 << left) - 1;
+    return live != NULL ? mask & live[pair] : mask;
 }
 
 #endif

@@ -128,13 +128,13 @@ static unsigned sign_is_clear(float value)
 
 static void place_code(const float *r, size_t padded, unsigned row, uint8_t *codes)
 {
-    unsigned shift = kernel_nibble_shift(row);
-    uint8_t *byte = codes + kernel_nibble_byte(row);
-    for (size_t i = 0; i < padded; i += KERNEL_TABLE_DIMS) {
-        unsigned nibble = sign_is_clear(r[i]) | sign_is_clear(r[i + 1]) << 1 |
-                          sign_is_clear(r[i + 2]) << 2 | sign_is_clear(r[i + 3]) << 3;
-        *byte = (uint8_t)((*byte & ~(15u << shift)) | nibble << shift);
-        byte += KERNEL_TABLE_BYTES;
+    uint8_t *byte = codes + kernel_row_byte(row);
+    for (size_t i = 0; i < padded; i += 8) {
+        unsigned bits = 0;
+        for (unsigned j = 0; j < 8; j++)
+            bits |= sign_is_clear(r[i + j]) << j;
+        *byte = (uint8_t)bits;
+        byte += KERNEL_BLOCK_ROWS;
     }
 }
 
@@ -169,55 +169,100 @@ static void make_tables(const float *r, size_t padded, float scale, uint8_t *tab
     }
 }
 
-static void sum_block(const uint8_t *codes, const kernel_probe *probe, uint32_t *sums)
+static void sum_rows(const kernel_probe *probe, const uint8_t *codes, uint32_t *sums)
 {
-    memset(sums, 0, KERNEL_BLOCK_ROWS * sizeof *sums);
     const uint8_t *table = probe->tables;
-    for (size_t t = 0; t < probe->padded / KERNEL_TABLE_DIMS; t++) {
+    memset(sums, 0, KERNEL_BLOCK_ROWS * sizeof *sums);
+    for (size_t i = 0; i < probe->padded; i += 8) {
         for (unsigned row = 0; row < KERNEL_BLOCK_ROWS; row++) {
-            unsigned byte = codes[kernel_nibble_byte(row)];
-            sums[row] += table[byte >> kernel_nibble_shift(row) & 15];
+            unsigned byte = codes[kernel_row_byte(row)];
+            sums[row] += (uint32_t)table[byte & 15] + table[KERNEL_TABLE_BYTES + (byte >> 4)];
         }
-        codes += KERNEL_TABLE_BYTES;
-        table += KERNEL_TABLE_BYTES;
+        codes += KERNEL_BLOCK_ROWS;
+        table += 2 * KERNEL_TABLE_BYTES;
     }
 }
 
-/* The rows whose lower bound is not above the limit: NaN passes. */
-static uint32_t test_block(const uint8_t *factors, const kernel_probe *probe, const uint32_t *sums,
-                           float limit)
+typedef struct block_bounds {
+    float estimate[KERNEL_BLOCK_ROWS];
+    float lower[KERNEL_BLOCK_ROWS];
+} block_bounds;
+
+static void bound_rows(const kernel_probe *probe, const uint8_t *codes, float *centred,
+                       block_bounds *bounds)
 {
+    const uint8_t *factors = codes + 4 * probe->padded;
+    uint32_t sums[KERNEL_BLOCK_ROWS];
     float add[KERNEL_BLOCK_ROWS];
     float scale[KERNEL_BLOCK_ROWS];
     float error[KERNEL_BLOCK_ROWS];
+    sum_rows(probe, codes, sums);
     memcpy(add, factors, sizeof add);
     memcpy(scale, factors + sizeof add, sizeof scale);
     memcpy(error, factors + 2 * sizeof add, sizeof error);
+    for (unsigned row = 0; row < KERNEL_BLOCK_ROWS; row++) {
+        centred[row] = (float)sums[row] - probe->middle;
+        bounds->estimate[row] = add[row] + scale[row] * (centred[row] * probe->step);
+        bounds->lower[row] = bounds->estimate[row] - error[row] * probe->width;
+    }
+}
+
+/* Values that are not above the limit. */
+static uint32_t pass_mask(const float *values, float limit)
+{
     uint32_t mask = 0;
     for (unsigned row = 0; row < KERNEL_BLOCK_ROWS; row++) {
-        float product = (float)sums[row] * probe->step + probe->shift;
-        float lower = (add[row] + scale[row] * product) - error[row] * probe->width;
-        mask |= (uint32_t) !(lower > limit) << row;
+        mask |= (uint32_t) !(values[row] > limit) << row;
     }
     return mask;
 }
 
-static size_t scan(const kernel_probe *probe, const void *blocks, size_t rows, const uint64_t *live,
-                   size_t first, float limit, kernel_hits *hits)
+static float least_of(const float *values)
 {
-    size_t block_bytes = kernel_block_bytes(probe->padded);
-    size_t count = rows / KERNEL_BLOCK_ROWS + (rows % KERNEL_BLOCK_ROWS != 0);
-    for (size_t block = first; block < count; block++) {
-        uint32_t wanted = kernel_live_rows(live, block, rows);
-        if (wanted == 0) continue;
-        const uint8_t *codes = (const uint8_t *)blocks + block * block_bytes;
-        sum_block(codes, probe, hits->sums);
-        wanted &= test_block(codes + 4 * probe->padded, probe, hits->sums, limit);
-        if (wanted == 0) continue;
-        hits->mask = wanted;
-        return block;
+    float least = values[0];
+    for (unsigned row = 1; row < KERNEL_BLOCK_ROWS; row++) {
+        if (values[row] < least) least = values[row];
     }
-    return count;
+    return least;
+}
+
+static size_t scan(const kernel_probe *probe, const void *blocks, size_t rows, const uint64_t *live,
+                   size_t first, float limit, float *minima, kernel_hits *hits)
+{
+    const uint8_t *codes = blocks;
+    size_t block_bytes = kernel_block_bytes(probe->padded);
+    size_t count = kernel_blocks(rows);
+    for (size_t pair = first; pair < kernel_pairs(rows); pair++) {
+        uint64_t wanted = kernel_live_rows(live, pair, rows);
+        uint64_t passes = 0;
+        for (size_t block = 2 * pair; block < 2 * pair + 2 && block < count; block++) {
+            block_bounds bounds;
+            minima[block] = INFINITY;
+            if (wanted == 0) continue;
+            unsigned half = block % 2 * KERNEL_BLOCK_ROWS;
+            bound_rows(probe, codes + block * block_bytes, hits->centred + half, &bounds);
+            minima[block] = least_of(bounds.lower);
+            passes |= (uint64_t)pass_mask(bounds.estimate, limit) << half;
+        }
+        hits->mask = wanted & passes;
+        if (hits->mask != 0) return pair;
+    }
+    return kernel_pairs(rows);
+}
+
+static size_t find_block(const float *minima, size_t first, size_t count, float limit)
+{
+    size_t block = first;
+    while (block < count && minima[block] > limit)
+        block++;
+    return block;
+}
+
+static void test_block(const kernel_probe *probe, const void *block, float limit, kernel_hits *hits)
+{
+    block_bounds bounds;
+    bound_rows(probe, block, hits->centred, &bounds);
+    hits->mask = pass_mask(bounds.lower, limit);
 }
 
 const kernels kernels_scalar = {
@@ -234,4 +279,6 @@ const kernels kernels_scalar = {
     .group_max = group_max,
     .make_tables = make_tables,
     .scan = scan,
+    .find_block = find_block,
+    .test_block = test_block,
 };

@@ -1,11 +1,12 @@
 /* The SIMD128 tier of WebAssembly: 128-bit vectors, so the 16 lanes are four registers.
  *
  * Same bits as scalar.c: a tail goes through a zeroed buffer of 16 elements, the tree adds
- * registers 0 and 2, 1 and 3, then the two results, then halves. The scan is avx2.c's with one
- * table a step instead of two. There is no prefetch in WebAssembly.
+ * registers 0 and 2, 1 and 3, then the two results, then halves. The scan is avx2.c's in two
+ * halves of 16 rows. There is no prefetch in WebAssembly.
  *
  * Compiled with -msimd128. Threads: pure functions.
  */
+#include <math.h>
 #include <string.h>
 #include <wasm_simd128.h>
 
@@ -237,13 +238,12 @@ static void residual(const float *x, const float *centre, size_t padded, float *
 
 static void place_code(const float *r, size_t padded, unsigned row, uint8_t *codes)
 {
-    unsigned shift = kernel_nibble_shift(row);
-    unsigned keep = ~(15u << shift);
-    uint8_t *byte = codes + kernel_nibble_byte(row);
-    for (size_t i = 0; i < padded; i += KERNEL_TABLE_DIMS) {
-        unsigned clear = ~(unsigned)wasm_i32x4_bitmask(wasm_v128_load(r + i)) & 15;
-        *byte = (uint8_t)((*byte & keep) | clear << shift);
-        byte += KERNEL_TABLE_BYTES;
+    uint8_t *byte = codes + kernel_row_byte(row);
+    for (size_t i = 0; i < padded; i += 8) {
+        unsigned low = wasm_i32x4_bitmask(wasm_v128_load(r + i));
+        unsigned high = wasm_i32x4_bitmask(wasm_v128_load(r + i + 4));
+        *byte = (uint8_t) ~(low | high << 4);
+        byte += KERNEL_BLOCK_ROWS;
     }
 }
 
@@ -304,97 +304,159 @@ static void make_tables(const float *r, size_t padded, float scale, uint8_t *tab
 
 /* ---------------------------------------------------------------- scan */
 
-/* Sums over up to 1024 tables (a multiple of 4): four times eight rows in 16 bits. */
-INLINE void sum_tables(const uint8_t *codes, const uint8_t *tables, size_t count, v128_t rows[4])
+/* Two tables' entries of 16 rows. */
+INLINE v128_t look_up(const uint8_t *codes, v128_t first, v128_t second)
 {
     const v128_t nibble = wasm_i8x16_const_splat(15);
-    v128_t low_all = wasm_i16x8_const_splat(0);
-    v128_t low_odd = low_all;
-    v128_t high_all = low_all;
-    v128_t high_odd = low_all;
-    for (size_t t = 0; t < count; t += 4) {
-        v128_t low[4];
-        v128_t high[4];
-        for (size_t j = 0; j < 4; j++) {
-            v128_t code = wasm_v128_load(codes + 16 * j);
-            v128_t table = wasm_v128_load(tables + 16 * j);
-            low[j] = wasm_i8x16_swizzle(table, wasm_v128_and(code, nibble));
-            high[j] = wasm_i8x16_swizzle(table, wasm_v128_and(wasm_u16x8_shr(code, 4), nibble));
-        }
-        v128_t low_sum =
-            wasm_i8x16_add(wasm_i8x16_add(low[0], low[1]), wasm_i8x16_add(low[2], low[3]));
-        v128_t high_sum =
-            wasm_i8x16_add(wasm_i8x16_add(high[0], high[1]), wasm_i8x16_add(high[2], high[3]));
-        low_all = wasm_i16x8_add(low_all, low_sum);
-        low_odd = wasm_i16x8_add(low_odd, wasm_u16x8_shr(low_sum, 8));
-        high_all = wasm_i16x8_add(high_all, high_sum);
-        high_odd = wasm_i16x8_add(high_odd, wasm_u16x8_shr(high_sum, 8));
-        codes += 64;
-        tables += 64;
-    }
-    rows[0] = wasm_i16x8_sub(low_all, wasm_i16x8_shl(low_odd, 8));
-    rows[1] = low_odd;
-    rows[2] = wasm_i16x8_sub(high_all, wasm_i16x8_shl(high_odd, 8));
-    rows[3] = high_odd;
+    v128_t code = wasm_v128_load(codes);
+    v128_t low = wasm_v128_and(code, nibble);
+    v128_t high = wasm_v128_and(wasm_u16x8_shr(code, 4), nibble);
+    return wasm_i8x16_add(wasm_i8x16_swizzle(first, low), wasm_i8x16_swizzle(second, high));
 }
 
-/* Tables whose sums fit 16 bits. */
-#define TABLES_PER_SPILL 1024u
-
-INLINE void sum_block(const uint8_t *codes, const kernel_probe *probe, v128_t sums[8])
+/* Sums in 16 bits: even and odd bytes of the first half of each group, then of the second. */
+INLINE void sum_tables(const kernel_probe *probe, const uint8_t *codes, v128_t sums[4])
 {
-    v128_t rows[4];
-    size_t count = probe->padded / KERNEL_TABLE_DIMS;
-    size_t now = count < TABLES_PER_SPILL ? count : TABLES_PER_SPILL;
-    sum_tables(codes, probe->tables, now, rows);
-    for (int i = 0; i < 4; i++) {
-        sums[2 * i] = wasm_u32x4_extend_low_u16x8(rows[i]);
-        sums[2 * i + 1] = wasm_u32x4_extend_high_u16x8(rows[i]);
+    const uint8_t *tables = probe->tables;
+    const uint8_t *end = tables + 4 * probe->padded;
+    v128_t all[2], odd[2];
+    all[0] = all[1] = odd[0] = odd[1] = wasm_i16x8_const_splat(0);
+    for (; tables < end; tables += 128, codes += 128) {
+        v128_t bytes[2];
+        bytes[0] = bytes[1] = wasm_i8x16_const_splat(0);
+        for (size_t pair = 0; pair < 4; pair++) {
+            v128_t first = wasm_v128_load(tables + 32 * pair);
+            v128_t second = wasm_v128_load(tables + 32 * pair + 16);
+            for (size_t half = 0; half < 2; half++) {
+                v128_t entries = look_up(codes + 32 * pair + 16 * half, first, second);
+                bytes[half] = wasm_i8x16_add(bytes[half], entries);
+            }
+        }
+        for (size_t half = 0; half < 2; half++) {
+            all[half] = wasm_i16x8_add(all[half], bytes[half]);
+            odd[half] = wasm_i16x8_add(odd[half], wasm_u16x8_shr(bytes[half], 8));
+        }
     }
-    if (count == now) return;
-    size_t offset = now * KERNEL_TABLE_BYTES;
-    sum_tables(codes + offset, probe->tables + offset, count - now, rows);
-    for (int i = 0; i < 4; i++) {
-        sums[2 * i] = wasm_i32x4_add(sums[2 * i], wasm_u32x4_extend_low_u16x8(rows[i]));
-        sums[2 * i + 1] = wasm_i32x4_add(sums[2 * i + 1], wasm_u32x4_extend_high_u16x8(rows[i]));
+    for (size_t half = 0; half < 2; half++) {
+        sums[2 * half] = wasm_i16x8_sub(all[half], wasm_i16x8_shl(odd[half], 8));
+        sums[2 * half + 1] = odd[half];
     }
+}
+
+typedef struct block_bounds {
+    v128_t estimates[8], lowers[8];
+} block_bounds;
+
+/* Bounds of a block's rows, and S - middle to `centred`. */
+INLINE void bound_rows(const kernel_probe *probe, const uint8_t *codes, float *centred,
+                       block_bounds *bounds)
+{
+    const v128_t middles = wasm_f32x4_splat(probe->middle);
+    const v128_t steps = wasm_f32x4_splat(probe->step);
+    const v128_t widths = wasm_f32x4_splat(probe->width);
+    const uint8_t *factors = codes + 4 * probe->padded;
+    v128_t sums[4];
+    sum_tables(probe, codes, sums);
+    const v128_t rows[8] = {
+        wasm_u32x4_extend_low_u16x8(sums[0]),  wasm_u32x4_extend_low_u16x8(sums[2]),
+        wasm_u32x4_extend_high_u16x8(sums[0]), wasm_u32x4_extend_high_u16x8(sums[2]),
+        wasm_u32x4_extend_low_u16x8(sums[1]),  wasm_u32x4_extend_low_u16x8(sums[3]),
+        wasm_u32x4_extend_high_u16x8(sums[1]), wasm_u32x4_extend_high_u16x8(sums[3]),
+    };
+    for (int i = 0; i < 8; i++) {
+        v128_t add = wasm_v128_load(factors + 16 * i);
+        v128_t scale = wasm_v128_load(factors + 128 + 16 * i);
+        v128_t half = wasm_f32x4_mul(wasm_v128_load(factors + 256 + 16 * i), widths);
+        v128_t sum = wasm_f32x4_sub(wasm_f32x4_convert_i32x4(rows[i]), middles);
+        v128_t scaled = wasm_f32x4_mul(scale, wasm_f32x4_mul(sum, steps));
+        wasm_v128_store(centred + 4 * i, sum);
+        bounds->estimates[i] = wasm_f32x4_add(add, scaled);
+        bounds->lowers[i] = wasm_f32x4_sub(bounds->estimates[i], half);
+    }
+}
+
+/* Values that are not above the limit. */
+INLINE uint32_t pass_mask(const v128_t values[8], v128_t limits)
+{
+    uint32_t above = 0;
+    for (int i = 0; i < 8; i++) {
+        above |= (uint32_t)wasm_i32x4_bitmask(wasm_f32x4_gt(values[i], limits)) << (4 * i);
+    }
+    return ~above;
+}
+
+INLINE v128_t least_of(const v128_t values[8])
+{
+    v128_t least = values[0];
+    for (int i = 1; i < 8; i++)
+        least = wasm_f32x4_pmin(least, values[i]);
+    return least;
+}
+
+INLINE float least_lane(v128_t four)
+{
+    v128_t two = wasm_f32x4_pmin(four, wasm_i32x4_shuffle(four, four, 2, 3, 2, 3));
+    float a = wasm_f32x4_extract_lane(two, 0);
+    float b = wasm_f32x4_extract_lane(two, 1);
+    return b < a ? b : a;
+}
+
+/* Scans one block: rows that pass, and its minimum. */
+INLINE uint32_t scan_block(const kernel_probe *probe, const uint8_t *codes, v128_t limits,
+                           float *minimum, float *centred)
+{
+    block_bounds bounds;
+    bound_rows(probe, codes, centred, &bounds);
+    *minimum = least_lane(least_of(bounds.lowers));
+    if (wasm_i32x4_all_true(wasm_f32x4_gt(least_of(bounds.estimates), limits))) return 0;
+    return pass_mask(bounds.estimates, limits);
 }
 
 static size_t scan(const kernel_probe *probe, const void *blocks, size_t rows, const uint64_t *live,
-                   size_t first, float limit, kernel_hits *hits)
+                   size_t first, float limit, float *minima, kernel_hits *hits)
 {
-    const v128_t steps = wasm_f32x4_splat(probe->step);
-    const v128_t shifts = wasm_f32x4_splat(probe->shift);
-    const v128_t widths = wasm_f32x4_splat(probe->width);
     const v128_t limits = wasm_f32x4_splat(limit);
+    const uint8_t *codes = blocks;
     size_t block_bytes = kernel_block_bytes(probe->padded);
-    size_t count = rows / KERNEL_BLOCK_ROWS + (rows % KERNEL_BLOCK_ROWS != 0);
-    for (size_t block = first; block < count; block++) {
-        uint32_t wanted = kernel_live_rows(live, block, rows);
-        if (wanted == 0) continue;
-        const uint8_t *codes = (const uint8_t *)blocks + block * block_bytes;
-        v128_t sums[8];
-        sum_block(codes, probe, sums);
-        const uint8_t *factors = codes + 4 * probe->padded;
-        uint32_t fails = 0;
-        for (int i = 0; i < 8; i++) {
-            v128_t add = wasm_v128_load(factors + 16 * i);
-            v128_t scale = wasm_v128_load(factors + 128 + 16 * i);
-            v128_t error = wasm_v128_load(factors + 256 + 16 * i);
-            v128_t product =
-                wasm_f32x4_add(wasm_f32x4_mul(wasm_f32x4_convert_i32x4(sums[i]), steps), shifts);
-            v128_t lower = wasm_f32x4_sub(wasm_f32x4_add(add, wasm_f32x4_mul(scale, product)),
-                                          wasm_f32x4_mul(error, widths));
-            fails |= (uint32_t)wasm_i32x4_bitmask(wasm_f32x4_gt(lower, limits)) << (4 * i);
+    size_t blocks_count = kernel_blocks(rows);
+    size_t count = kernel_pairs(rows);
+    for (size_t pair = first; pair < count; pair++) {
+        uint64_t wanted = kernel_live_rows(live, pair, rows);
+        uint64_t passes = 0;
+        for (size_t block = 2 * pair; block < 2 * pair + 2 && block < blocks_count; block++) {
+            unsigned half = block % 2 * KERNEL_BLOCK_ROWS;
+            minima[block] = INFINITY;
+            if (wanted == 0) continue;
+            passes |= (uint64_t)scan_block(probe, codes + block * block_bytes, limits,
+                                           &minima[block], hits->centred + half)
+                      << half;
         }
-        wanted &= ~fails;
+        wanted &= passes;
         if (wanted == 0) continue;
-        for (int i = 0; i < 8; i++)
-            wasm_v128_store(hits->sums + 4 * i, sums[i]);
         hits->mask = wanted;
-        return block;
+        return pair;
     }
     return count;
+}
+
+static size_t find_block(const float *minima, size_t first, size_t count, float limit)
+{
+    const v128_t limits = wasm_f32x4_splat(limit);
+    size_t block = first;
+    for (; block + 4 <= count; block += 4) {
+        v128_t above = wasm_f32x4_gt(wasm_v128_load(minima + block), limits);
+        if (!wasm_i32x4_all_true(above)) break;
+    }
+    while (block < count && minima[block] > limit)
+        block++;
+    return block;
+}
+
+static void test_block(const kernel_probe *probe, const void *block, float limit, kernel_hits *hits)
+{
+    block_bounds bounds;
+    bound_rows(probe, block, hits->centred, &bounds);
+    hits->mask = pass_mask(bounds.lowers, wasm_f32x4_splat(limit));
 }
 
 const kernels kernels_simd128 = {
@@ -411,4 +473,6 @@ const kernels kernels_simd128 = {
     .group_max = group_max,
     .make_tables = make_tables,
     .scan = scan,
+    .find_block = find_block,
+    .test_block = test_block,
 };

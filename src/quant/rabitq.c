@@ -19,17 +19,18 @@
  *                          error = m n sqrt(A^2 + R^2)
  * and per query a constant, and lookup tables of p: entry m of table t counts |p[i]| of the dimensions
  * whose sign agrees with bit i of m, in steps of w. With S the sum of a row's entries,
- * <b, p> = 2 w S - |p|_1. A rounding error of an entry is uniform in a step, that of <b, p> has the deviation
- * 2 w sqrt(D / 48). R^2 is that for the widest usual step, w = 8 / 63 * |p| / sqrt(D) (rotated values are nearly
+ * <b, p> = 2 w S - |p|_1 = 2 w (S - middle), where w is chosen so that middle is whole. A rounding error of an entry is uniform in a step, that of <b, p> has the deviation
+ * 2 w sqrt(D / 48). R^2 is that for the widest usual step, w = 8 / 31 * |p| / sqrt(D) (rotated values are nearly
  * normal; the largest of 2048 sums of four is rarely above 8 deviations of one), and where a
- * query's step is wider, its bound is widened in proportion. R adds 0.2 % to the bound.
+ * query's step is wider, its bound is widened in proportion. R adds 0.8 % to the bound.
  *
- * The scan tests  add + scale * <b, p> - error * sigmas * |p|. For rows that pass, the bound is then
+ * The scan's bound is  add + scale * <b, p> -+ error * sigmas * |p|. For rows that pass, it is then
  * made to know the angle: the deviation carries sin(r, p), which depends on <r, p> itself; solving
  * (<r,p> - estimate)^2 <= a^2 (N^2 - <r,p>^2), N = n |p|, a = sigmas * A, gives
  *
  *     <r, p>  in  estimate / (1 + a^2)  +-  a N sqrt(1 + a^2 - (estimate / N)^2) / (1 + a^2)
  *
+ * (the tables' rounding, which knows no angle, is added to that in squares),
  * which is much narrower for the near rows, on which the threshold of a search depends. n is found again from
  * scale and error.
  *
@@ -38,9 +39,9 @@
  * no width of its own (r or p is zero) from being lost to them.
  *
  * Degenerate rows. r = 0: scale and error are 0, the estimate is exact. Sums that leave f32's range
- * are taken again in f64. Factors that do not fit f32 become (0, 0, infinity): the lower bound
- * is -infinity or NaN and the row is always a candidate; so are all rows for a query whose tables
- * cannot be made. Order and rounding of all sums are fixed by kernels.h, the rest is scalar f64
+ * are taken again in f64. Rows further than 2^56 from their centre get the factors (0, 0,
+ * infinity): the lower bound is -infinity and the row is always a candidate; so are all rows for
+ * a query that is that long, or too short for tables, whose constant is NaN. Order and rounding of all sums are fixed by kernels.h, the rest is scalar f64
  * rounded to f32 once, so codes and factors are the same bits everywhere.
  *
  * Threads: pure functions.
@@ -50,8 +51,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Deviation of the usual table rounding for |p| = 1, squared: (2 * 8 / 63)^2 / 48. */
-#define USUAL_STEP (8.0 / 63.0)
+/* Deviation of the usual table rounding for |p| = 1, squared: (2 * 8 / 31)^2 / 48. */
+#define USUAL_STEP (8.0 / KERNEL_TABLE_MAX)
 #define ROUNDING_SQUARE (4 * USUAL_STEP * USUAL_STEP / 48)
 
 #define SLACK 0x1p-18
@@ -63,9 +64,13 @@
 #define SQUARES_MIN 0x1p-60f
 #define SQUARES_MAX 0x1p120f
 
-/* Group sums in this range give finite table scales. */
+/* Lengths up to this keep all products of factors and widths finite. */
+#define NORM_MAX 0x1p56
+#define ADD_MAX 0x1p113
+#define WIDTH_MAX 0x1p64
+
+/* Group sums from here on give finite table scales. */
 #define GROUP_MIN 0x1p-120f
-#define GROUP_MAX 0x1p120f
 
 /* Below it a product of two squares has lost digits in f32, and the plain bound is kept. */
 #define SQUARE_MIN 0x1p-90f
@@ -138,7 +143,7 @@ void rabitq_encode(const rabitq *quantizer, const float *vector, const float *ce
     float add_f32 = (float)(quantizer->metric == VEER_METRIC_L2 ? sums.squares : -sums.dot);
     float scale_f32 = (float)scale;
     float error_f32 = (float)error;
-    if (!isfinite(add_f32) || !isfinite(scale_f32) || !isfinite(error_f32)) {
+    if (!(sums.squares <= NORM_MAX * NORM_MAX) || !(fabsf(add_f32) <= (float)ADD_MAX)) {
         add_f32 = scale_f32 = 0;
         error_f32 = INFINITY;
     }
@@ -148,11 +153,12 @@ void rabitq_encode(const rabitq *quantizer, const float *vector, const float *ce
 /* ---------------------------------------------------------------- queries */
 
 /* Tables that say nothing: every row of this centre is a candidate. */
-static void give_up(rabitq_query *result, size_t padded, uint8_t *tables)
+static void give_up(rabitq_query *result)
 {
-    memset(tables, 0, 4 * padded);
-    result->probe.step = result->probe.shift = 0;
-    result->probe.width = result->sigma_width = INFINITY;
+    memset((void *)(uintptr_t)result->probe.tables, 0, 4 * result->probe.padded);
+    result->constant = NAN;
+    result->probe.middle = result->probe.step = 0;
+    result->probe.width = 1;
 }
 
 void rabitq_query_init(const rabitq *quantizer, const float *query, const float *centre,
@@ -180,39 +186,34 @@ void rabitq_query_init(const rabitq *quantizer, const float *query, const float 
     result->norm = (float)norm;
     result->norm_square = (float)(dims * (1 + ROUNDING_SQUARE * (dims - 1) / dims));
     result->norm_error = (float)(dims - 1);
-
-    float group = k->group_max(residual, padded);
-    double step = (double)group / KERNEL_TABLE_MAX;
-    double usual = USUAL_STEP * norm / sqrt(dims);
-    double widening = step > usual ? step / usual : 1;
-    result->sigma_width = (float)((double)sigmas * norm * widening);
-    result->slack_width = (float)(SLACK_WIDTH * length);
     result->probe.tables = tables;
     result->probe.padded = padded;
-    result->probe.step = (float)(2 * step);
-    result->probe.shift = (float)-sums.l1;
-    result->probe.width = result->sigma_width + result->slack_width;
-    if (group != 0 && !(group >= GROUP_MIN && group <= GROUP_MAX)) {
-        give_up(result, padded, tables);
-    } else {
-        float scale = group == 0 ? 0 : (float)(KERNEL_TABLE_MAX / (double)group);
-        k->make_tables(residual, padded, scale, tables);
+
+    float group = k->group_max(residual, padded);
+    bool is_zero = group == 0;
+    if (!(length <= NORM_MAX) || (!is_zero && group < GROUP_MIN)) {
+        give_up(result);
+        return;
     }
+    /* The narrowest step for which -|p|_1 is a whole number of double steps. */
+    double middle = is_zero ? 0 : floor(sums.l1 * KERNEL_TABLE_MAX / (2 * (double)group));
+    double step = is_zero ? 0 : sums.l1 / (2 * middle);
+    double usual = USUAL_STEP * norm / sqrt(dims);
+    double sigma_width = (double)sigmas * norm * (step > usual ? step / usual : 1);
+    result->sigma_width = (float)(sigma_width < WIDTH_MAX ? sigma_width : WIDTH_MAX);
+    result->rounding_width = (float)(result->sigma_width * sqrt(ROUNDING_SQUARE));
+    result->slack_width = (float)(SLACK_WIDTH * length + SLACK_LEAST);
+    result->probe.middle = (float)middle;
+    result->probe.step = (float)(2 * step);
+    result->probe.width = result->sigma_width + result->slack_width;
+    k->make_tables(residual, padded, is_zero ? 0 : (float)(1 / step), tables);
 }
 
-rabitq_bounds rabitq_bound(const rabitq_query *query, const void *block, unsigned row, uint32_t sum)
+static rabitq_bounds bound_row(const rabitq_query *query, float add, float scale, float error,
+                               float centred)
 {
-    float factors[3];
-    const uint8_t *from =
-        (const uint8_t *)block + 4 * query->probe.padded + row * sizeof factors[0];
-    for (int i = 0; i < 3; i++) {
-        memcpy(&factors[i], from, sizeof factors[i]);
-        from += KERNEL_BLOCK_ROWS * sizeof factors[i];
-    }
-    float scale = factors[1];
-    float error = factors[2];
-    float base = factors[0] + query->constant;
-    float product = scale * ((float)sum * query->probe.step + query->probe.shift);
+    float base = add + query->constant;
+    float product = scale * (centred * query->probe.step);
     float middle = product;
     float half = error * query->sigma_width;
 
@@ -221,12 +222,14 @@ rabitq_bounds rabitq_bound(const rabitq_query *query, const void *block, unsigne
     float square = row_square * query->norm * query->norm;
     if (row_square > SQUARE_MIN && square > SQUARE_MIN) {
         float inverse = 1 / square;
-        float a = half * half * inverse;
+        float rounding = scale * query->rounding_width;
+        float spread = half * half - rounding * rounding; /* without the tables' rounding */
+        float a = spread * inverse;
         float inside = 1 + a - product * product * inverse;
         float narrow = 1 / (1 + a);
         if (inside > 0) {
             middle = product * narrow;
-            half *= sqrtf(inside) * narrow;
+            half = sqrtf(spread * inside * (narrow * narrow) + rounding * rounding);
         }
     }
     half += error * query->slack_width + query->slack;
@@ -235,4 +238,19 @@ rabitq_bounds rabitq_bound(const rabitq_query *query, const void *block, unsigne
         .lower = base + middle - half,
         .upper = base + middle + half,
     };
+}
+
+void rabitq_bound_rows(const rabitq_query *query, const void *block, uint32_t mask,
+                       const float *centred, rabitq_bounds *bounds)
+{
+    const uint8_t *factors = (const uint8_t *)block + 4 * query->probe.padded;
+    const size_t each = KERNEL_BLOCK_ROWS * sizeof(float);
+    for (; mask != 0; mask &= mask - 1) {
+        unsigned row = (unsigned)__builtin_ctz(mask);
+        float add, scale, error;
+        memcpy(&add, factors + row * sizeof add, sizeof add);
+        memcpy(&scale, factors + each + row * sizeof scale, sizeof scale);
+        memcpy(&error, factors + 2 * each + row * sizeof error, sizeof error);
+        *bounds++ = bound_row(query, add, scale, error, centred[row]);
+    }
 }

@@ -24,11 +24,12 @@ void rabitq_encode(const rabitq *quantizer, const float *vector, const float *ce
 /* A query against the codes around one centre. */
 typedef struct rabitq_query {
     kernel_probe probe;
-    float constant;    /* of the distance, beside what the row adds */
+    float constant;    /* of the distance, beside what the row adds; NaN: bounds say nothing */
     float slack;       /* rounding of the constant */
     float norm;        /* |query - centre| */
     float sigma_width; /* a bound is error * (sigma_width + slack_width) to either side */
     float slack_width;
+    float rounding_width; /* the tables' rounding has its share of that: scale * rounding_width */
     float norm_square, norm_error; /* (m n)^2 = norm_square * scale^2 - norm_error * error^2 */
 } rabitq_query;
 
@@ -37,8 +38,8 @@ typedef struct rabitq_query {
 void rabitq_query_init(const rabitq *quantizer, const float *query, const float *centre,
                        float sigmas, float *residual, uint8_t *tables, rabitq_query *result);
 
-/* What kernels.scan compares a row's part with, so that no row whose lower bound is at or below
- * `threshold` (a distance) fails. */
+/* What the kernels compare a row's part with, so that no row whose estimate or lower bound is at or
+ * below `threshold` (a distance) fails. */
 static inline float rabitq_limit(const rabitq_query *query, float threshold)
 {
     return threshold - (query->constant - query->slack);
@@ -47,7 +48,9 @@ static inline float rabitq_limit(const rabitq_query *query, float threshold)
 typedef struct rabitq_bounds {
     float estimate, lower, upper; /* of the distance; any of them may be NaN or infinite */
 } rabitq_bounds;
-rabitq_bounds rabitq_bound(const rabitq_query *query, const void *block, unsigned row,
-                           uint32_t sum);
+/* The narrower bounds of the rows of a block that are in `mask`, lowest first, to bounds[0], ...;
+ * `centred` is what the kernels gave for the 32 rows. */
+void rabitq_bound_rows(const rabitq_query *query, const void *block, uint32_t mask,
+                       const float *centred, rabitq_bounds *bounds);
 
 #endif
