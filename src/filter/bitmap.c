@@ -8,6 +8,7 @@
  *
  *   decode   data blocks have the exact size of the stored containers, S in all:
  *            96 + 2 cost(11 C) + C (64 + 64) + 2 S.
+ *            Plain rows are added like those that are encoded; C is at most their number.
  *   encode   create_with_capacity(C) makes the directory once. An array grows by at most 2x, so
  *            the last block of n rows has at most 4n bytes, and never more than 8192; what it
  *            grew through is freed, one chain (17 KB) for all containers together. run_optimize
@@ -70,6 +71,10 @@ static size_t encode_cost(size_t containers, size_t count)
 
 static size_t decode_cost(const bitmap_view *view)
 {
+    if (view->is_rows) {
+        size_t containers = view->count < CONTAINERS_MAX ? view->count : CONTAINERS_MAX;
+        return encode_cost(containers, view->count);
+    }
     return object_cost(view->containers) + view->containers * (STRUCT_COST + 64) + 2 * view->size;
 }
 
@@ -99,22 +104,42 @@ static size_t operation_cost(bitmap_operation operation, const bitmap *a, const 
     return object_cost(containers) + 2 * data + 3 * BITSET_COST + 3 * STRUCT_COST;
 }
 
-static size_t containers_of(const uint32_t *rows, size_t count)
+typedef struct rows_shape {
+    size_t containers;
+    size_t bytes_min; /* of the portable format: no encoding is smaller */
+} rows_shape;
+
+static size_t container_bytes_min(size_t count, size_t runs)
 {
-    size_t containers = 0;
-    uint32_t key = UINT32_MAX;
-    for (size_t i = 0; i < count; i++) {
-        containers += rows[i] >> CONTAINER_ROWS_LOG2 != key;
-        key = rows[i] >> CONTAINER_ROWS_LOG2;
-    }
-    return containers;
+    size_t array = 2 * count, run = 2 + 4 * runs;
+    size_t least = array < run ? array : run;
+    return least < 8192 ? least : 8192;
 }
 
-veer_status bitmap_encode(bitmap_memory *memory, const uint32_t *rows, size_t count,
-                          byte_writer *out)
+static rows_shape shape_of(const uint32_t *rows, size_t count)
+{
+    rows_shape shape = {0, 4};
+    size_t first = 0, runs = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool is_new =
+            i == 0 || rows[i] >> CONTAINER_ROWS_LOG2 != rows[i - 1] >> CONTAINER_ROWS_LOG2;
+        if (is_new) {
+            shape.containers++;
+            shape.bytes_min += 4 + (i > 0 ? container_bytes_min(i - first, runs) : 0);
+            first = i;
+            runs = 0;
+        }
+        runs += is_new || rows[i] != rows[i - 1] + 1;
+    }
+    if (count > 0) shape.bytes_min += container_bytes_min(count - first, runs);
+    return shape;
+}
+
+/* Appends the portable form, unless it has not fewer than `limit` bytes. *fits: it is there. */
+static veer_status encode(bitmap_memory *memory, const uint32_t *rows, size_t count,
+                          size_t containers, size_t limit, byte_writer *out, bool *fits)
 {
     bitmap_memory_reset(memory);
-    size_t containers = containers_of(rows, count);
     VEER_TRY(bitmap_memory_reserve(memory, encode_cost(containers, count)));
     veer_status status = VEER_E_NOMEM;
     bitmap_memory *former = bitmap_memory_enter(memory);
@@ -123,15 +148,27 @@ veer_status bitmap_encode(bitmap_memory *memory, const uint32_t *rows, size_t co
         roaring_bitmap_add_many(set, count, rows);
         roaring_bitmap_run_optimize(set);
         size_t bytes = roaring_bitmap_portable_size_in_bytes(set);
-        uint8_t *to = byte_writer_extend(out, bytes);
-        if (to != NULL) {
-            roaring_bitmap_portable_serialize(set, (char *)to);
-            status = VEER_OK;
-        }
+        *fits = bytes < limit;
+        uint8_t *to = *fits ? byte_writer_extend(out, bytes) : NULL;
+        if (to != NULL) roaring_bitmap_portable_serialize(set, (char *)to);
+        if (to != NULL || !*fits) status = VEER_OK;
         roaring_bitmap_free(set);
     }
     bitmap_memory_enter(former);
     return status;
+}
+
+veer_status bitmap_encode(bitmap_memory *memory, const uint32_t *rows, size_t count,
+                          byte_writer *out)
+{
+    rows_shape shape = shape_of(rows, count);
+    bool fits = false;
+    if (shape.bytes_min < 4 * count) {
+        VEER_TRY(encode(memory, rows, count, shape.containers, 4 * count, out, &fits));
+    }
+    for (size_t i = 0; !fits && i < count; i++)
+        byte_writer_u32(out, rows[i]);
+    return out->failed ? VEER_E_NOMEM : VEER_OK;
 }
 
 /* Takes ownership of `set`; its capacity becomes exact. */
@@ -146,26 +183,37 @@ static veer_status finish(roaring_bitmap_t *set, size_t containers, bitmap *out)
     return VEER_OK;
 }
 
+/* The bitmap of plain rows; NULL where there is no memory. */
+static roaring_bitmap_t *add_rows(const bitmap_view *view, size_t *containers)
+{
+    uint32_t rows[64];
+    size_t used = 0, keys = 0;
+    uint32_t key = UINT32_MAX;
+    roaring_bitmap_t *set = roaring_bitmap_create_with_capacity(
+        view->count < CONTAINERS_MAX ? view->count : (uint32_t)CONTAINERS_MAX);
+    for (size_t i = 0; set != NULL && i < view->count; i++) {
+        rows[used++] = load_u32(view->bytes + 4 * i);
+        keys += rows[used - 1] >> CONTAINER_ROWS_LOG2 != key;
+        key = rows[used - 1] >> CONTAINER_ROWS_LOG2;
+        if (used < 64 && i + 1 < view->count) continue;
+        roaring_bitmap_add_many(set, used, rows);
+        used = 0;
+    }
+    *containers = keys;
+    return set;
+}
+
 veer_status bitmap_decode(bitmap_memory *memory, const bitmap_view *view, bitmap *out)
 {
     memset(out, 0, sizeof *out);
     VEER_TRY(bitmap_memory_reserve(memory, decode_cost(view)));
     bitmap_memory *former = bitmap_memory_enter(memory);
+    size_t containers = view->containers;
     roaring_bitmap_t *set =
-        roaring_bitmap_portable_deserialize_safe((const char *)view->bytes, view->size);
-    veer_status status = finish(set, view->containers, out);
-    bitmap_memory_enter(former);
-    return status;
-}
-
-veer_status bitmap_of_row(bitmap_memory *memory, uint32_t row, bitmap *out)
-{
-    memset(out, 0, sizeof *out);
-    VEER_TRY(bitmap_memory_reserve(memory, encode_cost(1, 1)));
-    bitmap_memory *former = bitmap_memory_enter(memory);
-    roaring_bitmap_t *set = roaring_bitmap_create_with_capacity(1);
-    if (set != NULL) roaring_bitmap_add(set, row);
-    veer_status status = finish(set, 1, out);
+        view->is_rows
+            ? add_rows(view, &containers)
+            : roaring_bitmap_portable_deserialize_safe((const char *)view->bytes, view->size);
+    veer_status status = finish(set, containers, out);
     bitmap_memory_enter(former);
     return status;
 }
@@ -211,16 +259,26 @@ veer_status bitmap_or(bitmap_memory *memory, const bitmap *a, const bitmap *b, b
 veer_status bitmap_to_view(bitmap_memory *memory, const bitmap *from, bitmap_view *view)
 {
     memset(view, 0, sizeof *view);
-    size_t cost = bitmap_memory_cost(from->bytes);
+    size_t rows_bytes = (size_t)from->count * 4;
+    bool is_rows = rows_bytes <= from->bytes;
+    size_t size = is_rows ? rows_bytes : from->bytes;
+    size_t cost = bitmap_memory_cost(size);
     if (cost == SIZE_MAX) return VEER_E_NOMEM;
     VEER_TRY(bitmap_memory_reserve(memory, cost + data_cost(from->containers / 8 + 1)));
     bitmap_memory *former = bitmap_memory_enter(memory);
-    uint8_t *bytes = veer_roaring_malloc(from->bytes);
-    if (bytes != NULL) roaring_bitmap_portable_serialize(from->roaring, (char *)bytes);
+    uint8_t *bytes = veer_roaring_malloc(size);
+    if (bytes != NULL && is_rows) {
+        uint32_t *rows = (uint32_t *)(void *)bytes; /* in the order of this machine's bytes */
+        roaring_bitmap_to_uint32_array(from->roaring, rows);
+        for (size_t i = 0; i < from->count; i++)
+            store_u32(bytes + 4 * i, rows[i]);
+    } else if (bytes != NULL) {
+        roaring_bitmap_portable_serialize(from->roaring, (char *)bytes);
+    }
     bitmap_memory_enter(former);
     if (bytes == NULL) return VEER_E_NOMEM;
-    bool valid = bitmap_view_open(bytes, from->bytes, BITMAP_ROWS_MAX, view);
-    return valid ? VEER_OK : VEER_E_INTERNAL;
+    bitmap_view_reopen(bytes, size, (uint32_t)from->count, view);
+    return VEER_OK;
 }
 
 void bitmap_free(bitmap_memory *memory, bitmap *freed)

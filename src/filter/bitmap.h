@@ -17,18 +17,17 @@ struct roaring_bitmap_s;
 
 typedef struct bitmap {
     struct roaring_bitmap_s *roaring;
-    size_t bytes;      /* in the portable format */
+    size_t bytes;      /* in the portable Roaring format */
     size_t containers; /* at most */
     uint64_t count;    /* rows in the set */
 } bitmap;
 
-/* Appends the portable form of rows[count], ascending and distinct, to `out`. The same rows give
- * the same bytes. What `memory` held is forgotten. */
+/* Appends rows[count], ascending and distinct, in the smaller of the two stored forms
+ * (bitmap_view.h). The same rows give the same bytes. What `memory` held is forgotten. */
 veer_status bitmap_encode(bitmap_memory *memory, const uint32_t *rows, size_t count,
                           byte_writer *out);
 
 veer_status bitmap_decode(bitmap_memory *memory, const bitmap_view *view, bitmap *out);
-veer_status bitmap_of_row(bitmap_memory *memory, uint32_t row, bitmap *out);
 veer_status bitmap_and(bitmap_memory *memory, const bitmap *a, const bitmap *b, bitmap *out);
 veer_status bitmap_and_not(bitmap_memory *memory, const bitmap *a, const bitmap *b, bitmap *out);
 veer_status bitmap_or(bitmap_memory *memory, const bitmap *a, const bitmap *b, bitmap *out);

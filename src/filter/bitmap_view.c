@@ -1,4 +1,4 @@
-/* The bounded reader of portable Roaring bytes. See bitmap_view.h for what it guarantees.
+/* The bounded reader of stored sets. See bitmap_view.h for what it guarantees. A bitmap is:
  *
  *   u32 cookie: 12346, then u32 number of containers n; or 12347 | (n - 1) << 16, then n bits,
  *       padded to bytes, that say which containers hold runs
@@ -172,19 +172,25 @@ static bool flags_are_valid(const container_walk *walk)
     return set != 0;
 }
 
-bool bitmap_view_open(const void *bytes, size_t size, size_t rows, bitmap_view *view)
+static bool rows_are_valid(const uint8_t *bytes, size_t rows, uint32_t count)
 {
-    memset(view, 0, sizeof *view);
-    const uint8_t *start = bytes;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t row = load_u32(bytes + 4 * i);
+        if (row >= rows || (i > 0 && row <= load_u32(bytes + 4 * (i - 1)))) return false;
+    }
+    return true;
+}
+
+static bool bitmap_is_valid(const uint8_t *bytes, size_t size, size_t rows, uint32_t count)
+{
     container_walk walk;
-    if (rows > BITMAP_ROWS_MAX) return false;
-    if (!walk_begin(&walk, start, size) || !flags_are_valid(&walk)) return false;
-    uint64_t count = 0;
+    if (!walk_begin(&walk, bytes, size) || !flags_are_valid(&walk)) return false;
+    uint64_t counted = 0;
     uint32_t former_key = 0;
     for (; walk.next < walk.containers; walk.next++) {
         container next;
         walk_peek(&walk, &next);
-        size_t at = (size_t)(walk.data - start);
+        size_t at = (size_t)(walk.data - bytes);
         if (walk.next > 0 && next.key <= former_key) return false;
         if (walk.offsets != NULL && load_u32(walk.offsets + 4 * (size_t)walk.next) != at) {
             return false;
@@ -200,26 +206,36 @@ bool bitmap_view_open(const void *bytes, size_t size, size_t rows, bitmap_view *
                                                      : runs_are_valid(&next, &last);
         if (!valid) return false;
         if ((size_t)next.key * CONTAINER_ROWS + last >= rows) return false;
-        count += next.count;
+        counted += next.count;
         former_key = next.key;
         walk.data = next.data + next.bytes;
     }
-    if ((size_t)(walk.data - start) != size) return false;
-    view->bytes = start;
-    view->size = size;
-    view->containers = walk.containers;
-    view->count = (uint32_t)count; /* at most `rows`, since rows do not repeat */
+    return (size_t)(walk.data - bytes) == size && counted == count;
+}
+
+bool bitmap_view_open(const void *bytes, size_t size, size_t rows, uint32_t count,
+                      bitmap_view *view)
+{
+    memset(view, 0, sizeof *view);
+    if (rows > BITMAP_ROWS_MAX || count > rows || size > 4 * (size_t)count) return false;
+    bool is_rows = size == 4 * (size_t)count;
+    if (is_rows ? !rows_are_valid(bytes, rows, count)
+                : !bitmap_is_valid(bytes, size, rows, count)) {
+        return false;
+    }
+    bitmap_view_reopen(bytes, size, count, view);
     return true;
 }
 
 void bitmap_view_reopen(const void *bytes, size_t size, uint32_t count, bitmap_view *view)
 {
-    container_walk walk;
-    walk_begin(&walk, bytes, size);
     view->bytes = bytes;
     view->size = size;
-    view->containers = walk.containers;
     view->count = count;
+    view->containers = 0;
+    view->is_rows = size == 4 * (size_t)count;
+    container_walk walk;
+    if (!view->is_rows && walk_begin(&walk, bytes, size)) view->containers = walk.containers;
 }
 
 static void or_array(const container *array, uint64_t *words, size_t first, size_t rows)
@@ -288,8 +304,25 @@ static void apply_bitset(const container *bitset, uint64_t *words, size_t first,
     }
 }
 
+static void apply_rows(const bitmap_view *view, uint64_t *words, size_t rows, bool set)
+{
+    for (size_t i = 0; i < view->count; i++) {
+        uint32_t row = load_u32(view->bytes + 4 * i);
+        if (row >= rows) return;
+        if (set) {
+            bitset_set(words, row);
+        } else {
+            bitset_clear(words, row);
+        }
+    }
+}
+
 static void apply(const bitmap_view *view, uint64_t *words, size_t rows, bool set)
 {
+    if (view->is_rows) {
+        apply_rows(view, words, rows, set);
+        return;
+    }
     container_walk walk;
     container next;
     if (!walk_begin(&walk, view->bytes, view->size)) return;
@@ -337,6 +370,9 @@ static uint32_t *bitset_rows(const container *bitset, uint32_t base, uint32_t *o
 
 void bitmap_view_rows(const bitmap_view *view, uint32_t *rows)
 {
+    for (size_t i = 0; view->is_rows && i < view->count; i++)
+        rows[i] = load_u32(view->bytes + 4 * i);
+    if (view->is_rows) return;
     container_walk walk;
     container next;
     if (!walk_begin(&walk, view->bytes, view->size)) return;

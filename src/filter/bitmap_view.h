@@ -1,13 +1,19 @@
-/* Stored bitmaps: sets of rows as bytes in the portable Roaring format, checked before use.
+/* Stored sets of rows: bytes that hold a set whose size is known, checked before use.
  *
- * bitmap_view_open is the only way from bytes to a view. It checks every length, key, order,
- * cardinality, run and offset, so that everything that takes a view trusts it, CRoaring's loader
- * included (bitmap.c). It reads no byte outside of the ones it is given and allocates nothing.
+ * A set of n rows is stored in the form that takes fewer bytes:
  *
- * The format (https://github.com/RoaringBitmap/RoaringFormatSpec), narrowed where it leaves room:
- * no empty container, containers with keys in ascending order, an array for up to 4096 rows and
- * a bitset above, a run container of at most 2047 runs that neither touch nor overlap, offsets
- * that are the real ones, nothing behind the last container.
+ *   rows     n times u32, ascending: exactly 4 n bytes
+ *   bitmap   the portable Roaring format, fewer than 4 n bytes
+ *
+ * so its number of bytes says which one it is. bitmap_view_open is the only way from bytes to a
+ * view. It checks every length, key, order, cardinality, run and offset, so that everything that
+ * takes a view trusts it, CRoaring's loader included (bitmap.c). It reads no byte outside of the
+ * ones it is given and allocates nothing.
+ *
+ * The Roaring format (https://github.com/RoaringBitmap/RoaringFormatSpec) is narrowed where it
+ * leaves room: no empty container, containers with keys in ascending order, an array for up to
+ * 4096 rows and a bitset above, a run container of at most 2047 runs that neither touch nor
+ * overlap, offsets that are the real ones, nothing behind the last container.
  *
  * A view borrows its bytes. Any number of threads may use it.
  */
@@ -22,14 +28,16 @@
 typedef struct bitmap_view {
     const uint8_t *bytes;
     size_t size;
-    uint32_t containers;
-    uint32_t count; /* rows in the set */
+    uint32_t count;      /* rows in the set */
+    uint32_t containers; /* of a bitmap */
+    bool is_rows;
 } bitmap_view;
 
-/* True where the bytes are exactly one valid bitmap of rows below `rows` (<= BITMAP_ROWS_MAX). */
-bool bitmap_view_open(const void *bytes, size_t size, size_t rows, bitmap_view *view);
-
-/* The same for bytes that bitmap_view_open has accepted and found to hold `count` rows. */
+/* True where the bytes are exactly one valid set of `count` rows below `rows` (<=
+ * BITMAP_ROWS_MAX). */
+bool bitmap_view_open(const void *bytes, size_t size, size_t rows, uint32_t count,
+                      bitmap_view *view);
+/* The same for bytes that bitmap_view_open has accepted before. */
 void bitmap_view_reopen(const void *bytes, size_t size, uint32_t count, bitmap_view *view);
 
 /* Set operations on words[bitset_words(rows)]; rows of the view at or above `rows` are ignored. */

@@ -58,7 +58,7 @@ veer_status column_new(const veer_allocator *allocator, column_type type, column
     made->base.type = type;
     made->base.allocator = allocator;
     chunks_init(&made->rows, allocator, row_bytes(type));
-    chunks_init(&made->lists, allocator, sizeof(const uint32_t *));
+    chunks_init(&made->lists, allocator, sizeof(keyword_list));
     text_pool_init(&made->list_memory, allocator);
     dictionary_init(&made->keywords, allocator);
     atomic_init(&made->rows_count, 0);
@@ -87,17 +87,16 @@ void column_free(column *freed)
     }
 }
 
-/* A row of several keywords takes a list of its own: a pointer, a count and its keywords. */
+/* A row of several keywords takes a list, and memory for its keywords. */
 static veer_status reserve_keywords(growing_column *growing, size_t rows, size_t values,
                                     size_t text_bytes)
 {
     VEER_TRY(dictionary_reserve(&growing->keywords, values, text_bytes));
     size_t several = values / 2 < rows ? values / 2 : rows;
     if (several == 0) return VEER_OK;
-    size_t lists, numbers, bytes;
+    size_t lists, bytes;
     if (!size_add(growing->lists_count, several, &lists)) return VEER_E_NOMEM;
-    if (!size_add(several, values, &numbers)) return VEER_E_NOMEM;
-    if (!size_mul(numbers, sizeof(uint32_t), &bytes)) return VEER_E_NOMEM;
+    if (!size_mul(values, sizeof(uint32_t), &bytes)) return VEER_E_NOMEM;
     VEER_TRY(chunks_reserve(&growing->lists, lists));
     return text_pool_reserve(&growing->list_memory, bytes);
 }
@@ -124,21 +123,23 @@ static uint32_t code_of(growing_column *growing, const column_value *values, siz
                               values->as.keyword.bytes) +
                1;
     }
-    uint32_t *list = text_pool_take(&growing->list_memory, (count + 1) * sizeof *list);
-    uint32_t *numbers = list + 1;
+    uint32_t *numbers = text_pool_take(&growing->list_memory, count * sizeof *numbers);
     for (size_t i = 0; i < count; i++) {
         numbers[i] = dictionary_add(&growing->keywords, values[i].as.keyword.text,
                                     values[i].as.keyword.bytes);
     }
     sort_u32(numbers, count);
-    size_t distinct = 1;
+    uint32_t distinct = 1;
     for (size_t i = 1; i < count; i++) {
         if (numbers[i] != numbers[distinct - 1]) numbers[distinct++] = numbers[i];
     }
     if (distinct == 1) return numbers[0] + 1;
-    list[0] = (uint32_t)distinct;
-    const uint32_t **place = chunks_item(&growing->lists, growing->lists_count);
-    *place = list;
+    keyword_list *list = chunks_item(&growing->lists, growing->lists_count);
+    list->numbers = numbers;
+    list->count = distinct;
+    list->signature = 0;
+    for (size_t i = 0; i < distinct; i++)
+        list->signature |= keyword_signature(numbers[i]);
     return GROWING_SEVERAL | growing->lists_count++;
 }
 

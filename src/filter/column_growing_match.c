@@ -6,8 +6,9 @@
  * belongs to one chunk.
  *
  * Keywords are looked up first; the pass then compares numbers of keywords, or tests a bit of a
- * set of keywords. Many numbers or times are looked up in a hash table, or, should its probes get
- * long (a list made to collide), by binary search: the cost a row stays bounded either way.
+ * set of keywords. Lists are looked into where their signature lets the wanted keywords through.
+ * Many numbers or times go through a sieve of hashed bits, and a binary search decides about the
+ * rows that it lets through: a list made to collide costs that search a row, no more.
  *
  * Threads: readers of published rows (column_growing.c). Allocates only sets, from the caller's
  * allocator.
@@ -20,10 +21,7 @@
 #include "filter/column_inner.h"
 #include "filter/column_sort.h"
 
-#define FEW_VALUES 4u  /* measured: up to here comparing with each beats a look-up */
-#define PROBES_MAX 32u /* arbitrary */
-/* No number or time has these bits: -0 is stored as 0, and INT64_MIN is a missing time. */
-#define SLOT_EMPTY 0x8000000000000000u
+#define FEW_VALUES 4u /* measured: up to here comparing with each beats the sieve */
 
 static uint64_t gather(const uint8_t hits[64])
 {
@@ -58,27 +56,20 @@ static uint64_t gather(const uint8_t hits[64])
         if (count % 64 != 0) words[whole] = tail;                                             \
     }
 
-/* Values that a row is looked up in: open addressing over their bits, or sorted. */
-typedef struct value_set {
-    uint64_t *slots; /* NULL: search `values` */
-    size_t slots_count;
-    unsigned shift;
-    const column_value *values;
-    size_t count;
-} value_set;
-
 typedef struct scan_bounds {
     double lower, upper;
     int64_t from, to;
-    double numbers[FEW_VALUES];
-    int64_t times[FEW_VALUES];
-    unsigned allowed; /* of bool: bit v is set where v matches */
+    uint8_t allowed[2]; /* of bool */
 } scan_bounds;
 
 typedef struct row_scan {
     scan_bounds bounds;
-    value_set set;
+    const column_value *values; /* ascending */
+    size_t values_count;
+    const uint64_t *sieve; /* bit sieve_bit(value) is set for every value */
+    unsigned sieve_shift;
     const uint64_t *keywords; /* bit keyword + 1 */
+    uint64_t signature;       /* of the wanted keywords */
     const growing_column *growing;
     const uint32_t *wanted; /* keywords, ascending */
     size_t wanted_count;
@@ -86,162 +77,135 @@ typedef struct row_scan {
 
 typedef void (*scan_chunk)(const void *values, size_t count, const row_scan *scan, uint64_t *words);
 
-static uint64_t number_bits(double number)
-{
-    uint64_t bits;
-    memcpy(&bits, &number, sizeof bits);
-    return bits;
-}
-
-static size_t slot_of(const value_set *set, uint64_t bits)
-{
-    return (size_t)(bits * 0x9E3779B97F4A7C15u >> set->shift);
-}
-
-static bool set_has(const value_set *set, uint64_t bits)
-{
-    size_t mask = set->slots_count - 1;
-    for (size_t i = slot_of(set, bits);; i = (i + 1) & mask) {
-        if (set->slots[i] == SLOT_EMPTY) return false;
-        if (set->slots[i] == bits) return true;
-    }
-}
-
-static bool set_has_number(const value_set *set, double number)
-{
-    if (set->slots != NULL) return set_has(set, number_bits(number));
-    size_t first = 0;
-    for (size_t count = set->count; count > 1;) {
-        size_t half = count / 2;
-        first += set->values[first + half].as.number <= number ? half : 0;
-        count -= half;
-    }
-    return set->values[first].as.number == number;
-}
-
-static bool set_has_time(const value_set *set, int64_t time)
-{
-    if (set->slots != NULL) return set_has(set, (uint64_t)time);
-    size_t first = 0;
-    for (size_t count = set->count; count > 1;) {
-        size_t half = count / 2;
-        first += set->values[first + half].as.time <= time ? half : 0;
-        count -= half;
-    }
-    return set->values[first].as.time == time;
-}
-
-static void set_fini(value_set *set, const veer_allocator *allocator)
-{
-    memory_array_free(allocator, set->slots, set->slots_count, sizeof *set->slots);
-    set->slots = NULL;
-}
-
-static veer_status set_init(value_set *set, const column_query *query, column_type type,
-                            const veer_allocator *allocator)
-{
-    set->values = query->values;
-    set->count = query->count;
-    unsigned log2 = 4;
-    while ((size_t)1 << log2 < 2 * query->count)
-        log2++;
-    set->slots_count = (size_t)1 << log2;
-    set->shift = 64 - log2;
-    set->slots = memory_array(allocator, set->slots_count, sizeof *set->slots);
-    if (set->slots == NULL) return VEER_E_NOMEM;
-    for (size_t i = 0; i < set->slots_count; i++)
-        set->slots[i] = SLOT_EMPTY;
-    for (size_t i = 0; i < query->count; i++) {
-        uint64_t bits = type == COLUMN_NUMBER ? number_bits(query->values[i].as.number)
-                                              : (uint64_t)query->values[i].as.time;
-        size_t slot = slot_of(set, bits);
-        unsigned probes = 0;
-        while (set->slots[slot] != SLOT_EMPTY && probes < PROBES_MAX) {
-            slot = (slot + 1) & (set->slots_count - 1);
-            probes++;
-        }
-        if (probes == PROBES_MAX) {
-            set_fini(set, allocator);
-            return VEER_OK;
-        }
-        set->slots[slot] = bits;
-    }
-    return VEER_OK;
-}
-
 SCAN(number_present, double, value == value)
 SCAN(number_between, double, (value >= bounds.lower) & (value <= bounds.upper))
-SCAN(number_few, double,
-     (value == bounds.numbers[0]) | (value == bounds.numbers[1]) | (value == bounds.numbers[2]) |
-         (value == bounds.numbers[3]))
 SCAN(number_one, double, value == bounds.lower)
-SCAN(number_many, double, set_has_number(&scan->set, value))
 SCAN(time_present, int64_t, value != GROWING_MISSING_TIME)
 SCAN(time_between, int64_t, (value >= bounds.from) & (value <= bounds.to))
-SCAN(time_few, int64_t,
-     (value == bounds.times[0]) | (value == bounds.times[1]) | (value == bounds.times[2]) |
-         (value == bounds.times[3]))
-SCAN(time_many, int64_t, set_has_time(&scan->set, value))
-SCAN(bool_allowed, uint8_t, bounds.allowed >> value & 1)
+SCAN(time_one, int64_t, value == bounds.from)
+SCAN(bool_allowed, uint8_t, (value == bounds.allowed[0]) | (value == bounds.allowed[1]))
 SCAN(keyword_present, uint32_t, value != 0)
+
+static inline size_t sieve_bit(uint64_t bits, unsigned shift)
+{
+    return (size_t)(bits * 0x9E3779B97F4A7C15u >> shift);
+}
+
+/* Defines, for the values of one type: a compare with each of a few; a binary search; and for
+ * many the sieve, one bit a row without a branch, and a search for the rows that it lets through. */
+#define SCAN_LISTED(few, many, type, member)                                                   \
+    static void few##_add(const type *rows, size_t count, type wanted, uint8_t *restrict hits) \
+    {                                                                                          \
+        for (size_t j = 0; j < count; j++)                                                     \
+            hits[j] |= rows[j] == wanted;                                                      \
+    }                                                                                          \
+    static void few(const type *values, size_t count, const row_scan *scan, uint64_t *words)   \
+    {                                                                                          \
+        for (size_t i = 0; i * 64 < count; i++) {                                              \
+            uint8_t hits[64] = {0};                                                            \
+            size_t rows = count - i * 64 < 64 ? count - i * 64 : 64;                           \
+            for (size_t k = 0; k < scan->values_count; k++) {                                  \
+                const type wanted = scan->values[k].as.member;                                 \
+                if (rows == 64) {                                                              \
+                    few##_add(values + i * 64, 64, wanted, hits);                              \
+                } else {                                                                       \
+                    few##_add(values + i * 64, rows, wanted, hits);                            \
+                }                                                                              \
+            }                                                                                  \
+            words[i] = gather(hits);                                                           \
+        }                                                                                      \
+    }                                                                                          \
+    static bool many##_search(const row_scan *scan, type wanted)                               \
+    {                                                                                          \
+        const column_value *first = scan->values;                                              \
+        for (size_t count = scan->values_count; count > 1;) {                                  \
+            size_t half = count / 2;                                                           \
+            first = first[half].as.member <= wanted ? first + half : first;                    \
+            count -= half;                                                                     \
+        }                                                                                      \
+        return first->as.member == wanted;                                                     \
+    }                                                                                          \
+    static void many(const type *values, size_t count, const row_scan *scan, uint64_t *words)  \
+    {                                                                                          \
+        for (size_t i = 0; i * 64 < count; i++) {                                              \
+            size_t rows_count = count - i * 64 < 64 ? count - i * 64 : 64;                     \
+            uint8_t hits[64] = {0};                                                            \
+            for (size_t j = 0; j < rows_count; j++) {                                          \
+                uint64_t bits;                                                                 \
+                memcpy(&bits, &values[i * 64 + j], sizeof bits);                               \
+                hits[j] = bitset_get(scan->sieve, sieve_bit(bits, scan->sieve_shift));         \
+            }                                                                                  \
+            uint64_t word = gather(hits);                                                      \
+            for (uint64_t left = word; left != 0; left &= left - 1) {                          \
+                size_t j = (size_t)__builtin_ctzll(left);                                      \
+                if (!many##_search(scan, values[i * 64 + j])) word &= ~(left & (~left + 1));   \
+            }                                                                                  \
+            words[i] = word;                                                                   \
+        }                                                                                      \
+    }
+
+SCAN_LISTED(number_few, number_many, double, number)
+SCAN_LISTED(time_few, time_many, int64_t, time)
 
 static bool several_has_any(const row_scan *scan, uint32_t code)
 {
-    const uint32_t *const *place = chunks_item(&scan->growing->lists, code & ~GROWING_SEVERAL);
-    const uint32_t *list = *place;
-    for (uint32_t i = 1; i <= list[0]; i++) {
-        if (bitset_get(scan->keywords, (size_t)list[i] + 1)) return true;
+    const keyword_list *list = growing_list(scan->growing, code);
+    if ((list->signature & scan->signature) == 0) return false;
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (bitset_get(scan->keywords, (size_t)list->numbers[i] + 1)) return true;
     }
     return false;
 }
 
 static bool several_has_all(const row_scan *scan, uint32_t code)
 {
-    const uint32_t *const *place = chunks_item(&scan->growing->lists, code & ~GROWING_SEVERAL);
-    const uint32_t *list = *place;
-    if (list[0] < scan->wanted_count) return false;
+    const keyword_list *list = growing_list(scan->growing, code);
+    if ((list->signature & scan->signature) != scan->signature) return false;
     size_t found = 0;
-    for (uint32_t i = 1; i <= list[0] && found < scan->wanted_count; i++) {
-        found += list[i] == scan->wanted[found];
+    for (uint32_t i = 0; i < list->count && found < scan->wanted_count; i++) {
+        found += list->numbers[i] == scan->wanted[found];
     }
     return found == scan->wanted_count;
 }
 
-static bool keyword_is_in(const row_scan *scan, uint32_t code)
-{
-    if ((code & GROWING_SEVERAL) != 0) return several_has_any(scan, code);
-    return bitset_get(scan->keywords, code);
-}
+typedef enum keyword_question { ASK_ONE, ASK_ANY, ASK_ALL } keyword_question;
 
-SCAN(keyword_in, uint32_t, keyword_is_in(scan, value))
-SCAN(keyword_all, uint32_t, (value & GROWING_SEVERAL) != 0 && several_has_all(scan, value))
-
-/* One keyword: compares numbers, and looks into lists only in words that have some. */
-static void keyword_one(const uint32_t *codes, size_t count, const row_scan *scan, uint64_t *words)
+/* 64 rows or fewer; both compile to loops of their own. Rows of one keyword are compared without a
+ * branch; those of several are visited by the bits of their word. */
+static inline uint64_t keyword_word(const uint32_t *codes, size_t count, const row_scan *scan,
+                                    keyword_question question)
 {
-    const uint32_t wanted = scan->wanted[0] + 1;
-    for (size_t i = 0; i * 64 < count; i++) {
-        size_t rows = count - i * 64 < 64 ? count - i * 64 : 64;
-        uint8_t hits[64] = {0};
-        uint32_t seen = 0;
-        if (rows == 64) {
-            for (size_t j = 0; j < 64; j++) {
-                hits[j] = codes[i * 64 + j] == wanted;
-                seen |= codes[i * 64 + j];
-            }
-        } else {
-            for (size_t j = 0; j < rows; j++) {
-                hits[j] = codes[i * 64 + j] == wanted;
-                seen |= codes[i * 64 + j];
-            }
-        }
-        for (size_t j = 0; j < rows && (seen & GROWING_SEVERAL) != 0; j++) {
-            uint32_t code = codes[i * 64 + j];
-            if ((code & GROWING_SEVERAL) != 0) hits[j] = several_has_any(scan, code);
-        }
-        words[i] = gather(hits);
+    const uint32_t wanted = question == ASK_ONE ? scan->wanted[0] + 1 : 0;
+    uint8_t hits[64] = {0}, several[64] = {0};
+    for (size_t j = 0; j < count; j++) {
+        uint32_t one = (codes[j] & GROWING_SEVERAL) != 0 ? 0 : codes[j];
+        several[j] = (uint8_t)(codes[j] >> 31);
+        if (question == ASK_ONE) hits[j] = codes[j] == wanted;
+        if (question == ASK_ANY) hits[j] = bitset_get(scan->keywords, one);
     }
+    uint64_t word = gather(hits);
+    for (uint64_t left = gather(several); left != 0; left &= left - 1) {
+        uint32_t code = codes[__builtin_ctzll(left)];
+        bool has = question == ASK_ALL ? several_has_all(scan, code) : several_has_any(scan, code);
+        if (has) word |= left & (~left + 1);
+    }
+    return word;
 }
+
+#define SCAN_KEYWORDS(name, question)                                                            \
+    static void name(const uint32_t *codes, size_t count, const row_scan *scan, uint64_t *words) \
+    {                                                                                            \
+        for (size_t i = 0; i < count / 64; i++)                                                  \
+            words[i] = keyword_word(codes + i * 64, 64, scan, question);                         \
+        size_t whole = count / 64;                                                               \
+        if (count % 64 != 0) {                                                                   \
+            words[whole] = keyword_word(codes + whole * 64, count % 64, scan, question);         \
+        }                                                                                        \
+    }
+
+SCAN_KEYWORDS(keyword_one, ASK_ONE)
+SCAN_KEYWORDS(keyword_in, ASK_ANY)
+SCAN_KEYWORDS(keyword_all, ASK_ALL)
 
 static void run(const growing_column *growing, scan_chunk chunk, const row_scan *scan, size_t rows,
                 uint64_t *words)
@@ -268,6 +232,7 @@ CHUNK_OF(number_few, double)
 CHUNK_OF(number_many, double)
 CHUNK_OF(time_present, int64_t)
 CHUNK_OF(time_between, int64_t)
+CHUNK_OF(time_one, int64_t)
 CHUNK_OF(time_few, int64_t)
 CHUNK_OF(time_many, int64_t)
 CHUNK_OF(bool_allowed, uint8_t)
@@ -276,13 +241,37 @@ CHUNK_OF(keyword_one, uint32_t)
 CHUNK_OF(keyword_in, uint32_t)
 CHUNK_OF(keyword_all, uint32_t)
 
+/* A bit for each value among 16 times as many: lets a sixteenth of the others through. */
+static veer_status sieve_new(row_scan *scan, column_type type, const veer_allocator *allocator,
+                             uint64_t **sieve, size_t *words)
+{
+    unsigned log2 = 6;
+    while ((size_t)1 << log2 < 16 * scan->values_count)
+        log2++;
+    *words = ((size_t)1 << log2) / 64;
+    *sieve = memory_array(allocator, *words, sizeof **sieve);
+    if (*sieve == NULL) return VEER_E_NOMEM;
+    scan->sieve = *sieve;
+    scan->sieve_shift = 64 - log2;
+    for (size_t i = 0; i < scan->values_count; i++) {
+        uint64_t bits = (uint64_t)scan->values[i].as.time;
+        if (type == COLUMN_NUMBER) memcpy(&bits, &scan->values[i].as.number, sizeof bits);
+        bitset_set(*sieve, sieve_bit(bits, scan->sieve_shift));
+    }
+    return VEER_OK;
+}
+
 static veer_status match_ordered(const growing_column *growing, const column_query *query,
                                  size_t rows, const veer_allocator *allocator, uint64_t *words)
 {
     bool is_number = growing->base.type == COLUMN_NUMBER;
     row_scan scan;
     memset(&scan, 0, sizeof scan);
+    scan.values = query->values;
+    scan.values_count = query->count;
     scan_chunk chunk = NULL;
+    uint64_t *sieve = NULL;
+    size_t sieve_words = 0;
     if (query->kind == COLUMN_HAS_VALUE) {
         chunk = is_number ? number_present_chunk : time_present_chunk;
     } else if (query->kind == COLUMN_BETWEEN) {
@@ -291,25 +280,18 @@ static veer_status match_ordered(const growing_column *growing, const column_que
         scan.bounds.from = query->lower.as.time;
         scan.bounds.to = query->upper.as.time;
         chunk = is_number ? number_between_chunk : time_between_chunk;
+    } else if (query->count == 1) {
+        scan.bounds.lower = query->values[0].as.number;
+        scan.bounds.from = query->values[0].as.time;
+        chunk = is_number ? number_one_chunk : time_one_chunk;
     } else if (query->count <= FEW_VALUES) {
-        for (size_t i = 0; i < FEW_VALUES; i++) {
-            const column_value *value = &query->values[i < query->count ? i : 0];
-            if (is_number) {
-                scan.bounds.numbers[i] = value->as.number;
-            } else {
-                scan.bounds.times[i] = value->as.time;
-            }
-        }
-        scan.bounds.lower = scan.bounds.numbers[0];
-        chunk = !is_number          ? time_few_chunk
-                : query->count == 1 ? number_one_chunk
-                                    : number_few_chunk;
+        chunk = is_number ? number_few_chunk : time_few_chunk;
     } else {
-        VEER_TRY(set_init(&scan.set, query, growing->base.type, allocator));
+        VEER_TRY(sieve_new(&scan, growing->base.type, allocator, &sieve, &sieve_words));
         chunk = is_number ? number_many_chunk : time_many_chunk;
     }
     run(growing, chunk, &scan, rows, words);
-    set_fini(&scan.set, allocator);
+    memory_array_free(allocator, sieve, sieve_words, sizeof *sieve);
     return VEER_OK;
 }
 
@@ -318,9 +300,10 @@ static void match_bool(const growing_column *growing, const column_query *query,
 {
     row_scan scan;
     memset(&scan, 0, sizeof scan);
-    if (query->kind == COLUMN_HAS_VALUE) scan.bounds.allowed = 3;
-    for (size_t i = 0; i < query->count && query->kind == COLUMN_IN; i++) {
-        scan.bounds.allowed |= 1u << query->values[i].as.boolean;
+    scan.bounds.allowed[1] = 1; /* both, as for COLUMN_HAS_VALUE */
+    if (query->kind == COLUMN_IN) {
+        scan.bounds.allowed[0] = query->values[0].as.boolean;
+        scan.bounds.allowed[1] = query->values[query->count - 1].as.boolean;
     }
     run(growing, bool_allowed_chunk, &scan, rows, words);
 }
@@ -346,7 +329,11 @@ static veer_status match_one(const growing_column *growing, uint32_t number, siz
     uint64_t *set = memory_array(allocator, set_words, sizeof *set);
     if (set == NULL) return VEER_E_NOMEM;
     bitset_set(set, (size_t)number + 1);
-    row_scan scan = {.keywords = set, .growing = growing, .wanted = &number, .wanted_count = 1};
+    row_scan scan = {.keywords = set,
+                     .signature = keyword_signature(number),
+                     .growing = growing,
+                     .wanted = &number,
+                     .wanted_count = 1};
     run(growing, keyword_one_chunk, &scan, rows, words);
     memory_array_free(allocator, set, set_words, sizeof *set);
     return VEER_OK;
@@ -363,6 +350,9 @@ static veer_status match_listed(const growing_column *growing, const column_quer
     for (size_t i = 0; i < found; i++) {
         if (numbers[i] >= keywords) numbers[i--] = numbers[--found];
     }
+    uint64_t signature = 0;
+    for (size_t i = 0; i < found; i++)
+        signature |= keyword_signature(numbers[i]);
     veer_status status = VEER_OK;
     bool all = query->kind == COLUMN_HAS_ALL;
     uint64_t *set = NULL;
@@ -373,14 +363,15 @@ static veer_status match_listed(const growing_column *growing, const column_quer
         VEER_GOTO(match_one(growing, numbers[0], rows, keywords, allocator, words));
     } else if (all) {
         sort_u32(numbers, found);
-        row_scan scan = {.growing = growing, .wanted = numbers, .wanted_count = found};
+        row_scan scan = {
+            .signature = signature, .growing = growing, .wanted = numbers, .wanted_count = found};
         run(growing, keyword_all_chunk, &scan, rows, words);
     } else {
         set = memory_array(allocator, set_words, sizeof *set);
         if (set == NULL) VEER_GOTO(VEER_E_NOMEM);
         for (size_t i = 0; i < found; i++)
             bitset_set(set, (size_t)numbers[i] + 1);
-        row_scan scan = {.keywords = set, .growing = growing};
+        row_scan scan = {.keywords = set, .signature = signature, .growing = growing};
         run(growing, keyword_in_chunk, &scan, rows, words);
     }
 done:
@@ -401,7 +392,7 @@ static veer_status match_keyword_range(const growing_column *growing, const colu
         const keyword *known = dictionary_keyword(&growing->keywords, i);
         if (keyword_is_between(query, known->text, known->bytes)) bitset_set(set, (size_t)i + 1);
     }
-    row_scan scan = {.keywords = set, .growing = growing};
+    row_scan scan = {.keywords = set, .signature = UINT64_MAX, .growing = growing};
     run(growing, keyword_in_chunk, &scan, rows, words);
     memory_array_free(allocator, set, set_words, sizeof *set);
     return VEER_OK;

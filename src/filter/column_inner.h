@@ -21,10 +21,22 @@ struct column {
 #define GROWING_SEVERAL 0x80000000u    /* of u32: 0 missing, keyword + 1, or this | list */
 #define GROWING_MISSING_NUMBER ((double)NAN)
 
+/* The keywords of a row that has several. */
+typedef struct keyword_list {
+    uint64_t signature;      /* the union of keyword_signature of each: rules most lists out */
+    const uint32_t *numbers; /* ascending */
+    uint32_t count;
+} keyword_list;
+
+static inline uint64_t keyword_signature(uint32_t number)
+{
+    return (uint64_t)1 << (number * 0x9E3779B1u >> 26);
+}
+
 typedef struct growing_column {
     column base;
     chunk_array rows;  /* f64, i64, u8 or u32, by type */
-    chunk_array lists; /* of const uint32_t *: count, then keywords ascending */
+    chunk_array lists; /* of keyword_list */
     text_pool list_memory;
     uint32_t lists_count; /* the writer's */
     keyword_dictionary keywords;
@@ -44,7 +56,7 @@ typedef struct sealed_column {
     column base;
     size_t rows;
     uint32_t present;  /* rows that have a value */
-    uint32_t distinct; /* values; of bool 0 */
+    uint32_t distinct; /* values */
     bool is_unique;    /* number and time: every value has one row, `ends` is left out */
     bitmap_view presence;
     bitmap_view trues;        /* bool */
@@ -75,8 +87,13 @@ static inline const char *sealed_text(const sealed_column *sealed, uint32_t inde
     return (const char *)sealed->texts + first;
 }
 
-/* The rows of a keyword: one row in `*row` (and a view of count 1 without bytes), or a view. */
-void sealed_keyword(const sealed_column *sealed, uint32_t index, bitmap_view *view, uint32_t *row);
+static inline const keyword_list *growing_list(const growing_column *growing, uint32_t code)
+{
+    return chunks_item(&growing->lists, code & ~GROWING_SEVERAL);
+}
+
+/* The rows of a keyword. */
+void sealed_keyword(const sealed_column *sealed, uint32_t index, bitmap_view *view);
 
 /* ---- questions */
 
@@ -111,10 +128,9 @@ veer_status sealed_match(const sealed_column *sealed, const column_query *query,
 
 /* At most how many rows answer: for the order of evaluation. */
 size_t sealed_estimate(const sealed_column *sealed, const column_query *query);
-/* The stored rows of the i-th value of a COLUMN_IN or COLUMN_HAS_ALL query (0 < i < count), or of
- * COLUMN_HAS_VALUE (i = 0): false where they are not stored as one bitmap. A value that no row
- * has, or one row (in *row), gives a view without bytes, of count 0 or 1. */
+/* The stored rows of the i-th value of a COLUMN_IN or COLUMN_HAS_ALL query (i < count), or of
+ * COLUMN_HAS_VALUE (i = 0): false where they are not stored as one set. */
 bool sealed_view(const sealed_column *sealed, const column_query *query, size_t i,
-                 bitmap_view *view, uint32_t *row);
+                 bitmap_view *view);
 
 #endif

@@ -43,9 +43,9 @@ static inline size_t merge_rows(const column_merge *merge, size_t part)
 /* Zeros up to where the next section begins. */
 void merge_align(const column_merge *merge);
 veer_status merge_nomem(const column_merge *merge, size_t bytes);
-/* Appends rows[count] as a bitmap. */
-veer_status merge_bitmap(column_merge *merge, const uint32_t *rows, size_t count);
-/* Appends the presence bitmap and a header with the counts of this column. */
+/* Appends rows[count] as a stored set. */
+veer_status merge_rows_set(column_merge *merge, const uint32_t *rows, size_t count);
+/* Appends the set of present rows and a header with the counts of this column. */
 veer_status merge_begin(column_merge *merge, uint32_t distinct, uint8_t flags);
 /* The header's two sizes of sections that only some types have. */
 void merge_set_sizes(const column_merge *merge, uint64_t texts, uint64_t data);

@@ -8,16 +8,16 @@
  *    7  u8   flags: 1 where every value of a number or time column has exactly one row
  *    8  u32  rows of the segment
  *   12  u32  rows that have a value
- *   16  u32  distinct values n (bool: 0)
+ *   16  u32  distinct values n (bool: rows that are true)
  *   20  u32  0
- *   24  u64  bytes of the presence bitmap
- *   32  u64  keyword: bytes of all texts; bool: bytes of the bitmap of true; else 0
+ *   24  u64  bytes of the set of present rows
+ *   32  u64  keyword: bytes of all texts; bool: bytes of the set of true rows; else 0
  *   40  u64  keyword: bytes of the rows of all values; else 0
  *   48  12 bytes of 0
  *   60  u32  CRC-32C of all bytes but these four, in every version
- *   64  presence: the rows that have a value, as a portable Roaring bitmap (bitmap_view.h)
+ *   64  the set of present rows, those that have a value (sets: bitmap_view.h)
  *
- * then for bool        the rows that are true, as a bitmap
+ * then for bool        the set of rows that are true
  *      number, time    n values, f64 or i64, strictly ascending (no NaN, no -0, no INT64_MIN)
  *                      unless flag 1: n times u32, rows that have this or a smaller value
  *                      u32 rows, by value, equal values by row
@@ -25,7 +25,7 @@
  *                      n times u64, end of each value's rows in the rows
  *                      n times u32, rows that have the value (at least 1)
  *                      texts, strictly ascending by bytes, UTF-8, at most 1024 bytes each
- *                      rows of each value: a u32 where it is one, else a bitmap
+ *                      the set of rows of each value
  *
  * There is nothing behind the last section. Opening checks every statement above, and that the
  * rows of all values together are exactly the present ones. So evaluation reads without checks,
@@ -100,7 +100,6 @@ static veer_status read_header(sealed_column *sealed, const uint8_t *bytes, size
         valid = valid && bytes[i] == 0;
     valid = valid && (load_u64(bytes + 40) == 0 || sealed->base.type == COLUMN_KEYWORD);
     valid = valid && (load_u64(bytes + 32) == 0 || !is_ordered);
-    valid = valid && (sealed->distinct == 0 || sealed->base.type != COLUMN_BOOL);
     if (!valid) CORRUPT(error, "the header contradicts itself");
     return VEER_OK;
 }
@@ -138,13 +137,13 @@ static veer_status cut_sections(sealed_column *sealed, const uint8_t *bytes, siz
     if (reader.failed || reader.position != size) {
         CORRUPT(error, "%zu bytes do not hold the sections of its header", size);
     }
-    if (!bitmap_view_open(presence, (size_t)presence_bytes, sealed->rows, &sealed->presence) ||
-        sealed->presence.count != sealed->present) {
-        CORRUPT(error, "the bitmap of present rows is damaged");
+    if (!bitmap_view_open(presence, (size_t)presence_bytes, sealed->rows, sealed->present,
+                          &sealed->presence)) {
+        CORRUPT(error, "the set of present rows is damaged");
     }
-    if (trues != NULL &&
-        !bitmap_view_open(trues, (size_t)text_bytes, sealed->rows, &sealed->trues)) {
-        CORRUPT(error, "the bitmap of true rows is damaged");
+    if (trues != NULL && !bitmap_view_open(trues, (size_t)text_bytes, sealed->rows,
+                                           sealed->distinct, &sealed->trues)) {
+        CORRUPT(error, "the set of true rows is damaged");
     }
     return VEER_OK;
 }
@@ -224,17 +223,10 @@ static veer_status check_keyword_rows(const sealed_column *sealed, uint32_t i, u
     if (end < first || end > data_bytes || count == 0) {
         CORRUPT(error, "the rows of keyword %u end at %llu", i, (unsigned long long)end);
     }
-    if (count == 1) {
-        if (end - first != 4 || load_u32(sealed->data + first) >= sealed->rows) {
-            CORRUPT(error, "the row of keyword %u is damaged", i);
-        }
-        bitset_set(rows, load_u32(sealed->data + first));
-        return VEER_OK;
-    }
     bitmap_view view;
-    if (!bitmap_view_open(sealed->data + first, (size_t)(end - first), sealed->rows, &view) ||
-        view.count != count) {
-        CORRUPT(error, "the bitmap of keyword %u is damaged", i);
+    if (!bitmap_view_open(sealed->data + first, (size_t)(end - first), sealed->rows, count,
+                          &view)) {
+        CORRUPT(error, "the rows of keyword %u are damaged", i);
     }
     bitmap_view_or(&view, rows, sealed->rows);
     return VEER_OK;

@@ -2,7 +2,7 @@
  *
  * Numbers and times: the matching values are one slice, and so are their rows; where it holds
  * more than half of the present rows, the others are taken away from the present ones instead.
- * Keywords: the matching values' bitmaps, read from their bytes straight into the words.
+ * Keywords: the matching values' sets, read from their bytes straight into the words.
  *
  * Reads only what column_open has checked. Threads: any number of readers.
  */
@@ -11,18 +11,12 @@
 #include "base/status.h"
 #include "filter/column_inner.h"
 
-void sealed_keyword(const sealed_column *sealed, uint32_t index, bitmap_view *view, uint32_t *row)
+void sealed_keyword(const sealed_column *sealed, uint32_t index, bitmap_view *view)
 {
     uint64_t first = index == 0 ? 0 : load_u64(sealed->data_ends + 8 * ((size_t)index - 1));
     uint64_t end = load_u64(sealed->data_ends + 8 * (size_t)index);
     uint32_t count = load_u32(sealed->counts + 4 * (size_t)index);
-    memset(view, 0, sizeof *view);
-    if (count == 1) {
-        view->count = 1;
-        *row = load_u32(sealed->data + first);
-    } else {
-        bitmap_view_reopen(sealed->data + first, (size_t)(end - first), count, view);
-    }
+    bitmap_view_reopen(sealed->data + first, (size_t)(end - first), count, view);
 }
 
 /* The first value that is not below `value` (or, with `after`, that is above it). */
@@ -129,13 +123,8 @@ static void clear_slice(const sealed_column *sealed, uint32_t first, uint32_t en
 static void or_keyword(const sealed_column *sealed, uint32_t index, size_t rows, uint64_t *words)
 {
     bitmap_view view;
-    uint32_t row = 0;
-    sealed_keyword(sealed, index, &view, &row);
-    if (view.bytes != NULL) {
-        bitmap_view_or(&view, words, rows);
-    } else if (row < rows) {
-        bitset_set(words, row);
-    }
+    sealed_keyword(sealed, index, &view);
+    bitmap_view_or(&view, words, rows);
 }
 
 static void match_between(const sealed_column *sealed, const column_query *query, size_t rows,
@@ -290,7 +279,7 @@ size_t sealed_estimate(const sealed_column *sealed, const column_query *query)
 }
 
 bool sealed_view(const sealed_column *sealed, const column_query *query, size_t i,
-                 bitmap_view *view, uint32_t *row)
+                 bitmap_view *view)
 {
     if (query->kind == COLUMN_HAS_VALUE) {
         *view = sealed->presence;
@@ -305,6 +294,6 @@ bool sealed_view(const sealed_column *sealed, const column_query *query, size_t 
     }
     if (sealed->base.type != COLUMN_KEYWORD) return false;
     uint32_t index = find_value(sealed, value);
-    if (index != UINT32_MAX) sealed_keyword(sealed, index, view, row);
+    if (index != UINT32_MAX) sealed_keyword(sealed, index, view);
     return true;
 }

@@ -23,9 +23,9 @@ static void visit_code(const growing_column *growing, const visit *to, uint32_t 
     const uint32_t *numbers = &one;
     uint32_t count = 1;
     if ((code & GROWING_SEVERAL) != 0) {
-        const uint32_t *const *place = chunks_item(&growing->lists, code & ~GROWING_SEVERAL);
-        count = (*place)[0];
-        numbers = *place + 1;
+        const keyword_list *list = growing_list(growing, code);
+        count = list->count;
+        numbers = list->numbers;
     }
     for (uint32_t i = 0; i < count; i++) {
         const keyword *known = dictionary_keyword(&growing->keywords, numbers[i]);
@@ -120,8 +120,8 @@ static veer_status visit_sealed_keywords(const sealed_column *sealed, const visi
     for (int pass = 0; pass < 2; pass++) {
         for (uint32_t i = 0; i < sealed->distinct; i++) {
             bitmap_view view;
-            sealed_keyword(sealed, i, &view, rows);
-            if (view.bytes != NULL) bitmap_view_rows(&view, rows);
+            sealed_keyword(sealed, i, &view);
+            bitmap_view_rows(&view, rows);
             for (uint32_t j = 0; j < view.count; j++) {
                 if (pass == 0) {
                     places[rows[j] + 1]++;

@@ -29,13 +29,13 @@ veer_status merge_nomem(const column_merge *merge, size_t bytes)
     return error_nomem(merge->error, "writing a column", bytes);
 }
 
-veer_status merge_bitmap(column_merge *merge, const uint32_t *rows, size_t count)
+veer_status merge_rows_set(column_merge *merge, const uint32_t *rows, size_t count)
 {
     veer_status status = bitmap_encode(&merge->memory, rows, count, merge->out);
     return status == VEER_OK ? VEER_OK : merge_nomem(merge, count * sizeof *rows);
 }
 
-/* Appends a bitset's rows as a bitmap. */
+/* Appends a bitset's rows as a stored set. */
 static veer_status append_bits(column_merge *merge, const uint64_t *bits, size_t *count)
 {
     *count = bitset_count(bits, merge->total);
@@ -47,7 +47,7 @@ static veer_status append_bits(column_merge *merge, const uint64_t *bits, size_t
             rows[used++] = (uint32_t)(i * 64 + (size_t)__builtin_ctzll(word));
         }
     }
-    veer_status status = merge_bitmap(merge, rows, *count);
+    veer_status status = merge_rows_set(merge, rows, *count);
     memory_array_free(merge->allocator, rows, *count + 1, sizeof *rows);
     return status;
 }
@@ -254,7 +254,7 @@ static veer_status merge_bools(column_merge *merge)
             gather_bool(merge, part, trues, NULL, NULL);
         }
     }
-    VEER_GOTO(merge_begin(merge, 0, 0));
+    VEER_GOTO(merge_begin(merge, (uint32_t)bitset_count(trues, merge->total), 0));
     size_t before = merge->out->bytes;
     size_t count;
     VEER_GOTO(append_bits(merge, trues, &count));

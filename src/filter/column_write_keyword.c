@@ -64,10 +64,9 @@ static void pass_growing(keyword_merge *state, size_t part, keyword_pass pass)
             pass(state, &numbers[code - 1], row);
             continue;
         }
-        const uint32_t *const *place = chunks_item(&growing->lists, code & ~GROWING_SEVERAL);
-        const uint32_t *list = *place;
-        for (uint32_t j = 1; j <= list[0]; j++)
-            pass(state, &numbers[list[j]], row);
+        const keyword_list *list = growing_list(growing, code);
+        for (uint32_t j = 0; j < list->count; j++)
+            pass(state, &numbers[list->numbers[j]], row);
     }
 }
 
@@ -77,8 +76,8 @@ static void pass_sealed(keyword_merge *state, size_t part, keyword_pass pass)
     const sealed_column *sealed = (const sealed_column *)merge->parts[part];
     for (uint32_t i = 0; i < sealed->distinct; i++) {
         bitmap_view view;
-        sealed_keyword(sealed, i, &view, &state->scratch[0]);
-        if (view.bytes != NULL) bitmap_view_rows(&view, state->scratch);
+        sealed_keyword(sealed, i, &view);
+        bitmap_view_rows(&view, state->scratch);
         for (uint32_t j = 0; j < view.count; j++) {
             uint32_t row = merge_row(merge, part, state->scratch[j]);
             if (row != MERGE_DROPPED) pass(state, &state->numbers[part][i], row);
@@ -227,11 +226,7 @@ static veer_status append_rows(keyword_merge *state, uint32_t *rows, size_t coun
     for (size_t i = 1; i < count && ascending; i++)
         ascending = rows[i - 1] < rows[i];
     if (!ascending) sort_u32(rows, count);
-    if (count == 1) {
-        byte_writer_u32(state->merge->out, rows[0]);
-        return VEER_OK;
-    }
-    return merge_bitmap(state->merge, rows, count);
+    return merge_rows_set(state->merge, rows, count);
 }
 
 static veer_status write_keywords(keyword_merge *state)

@@ -309,17 +309,10 @@ static veer_status complement(evaluation *run, row_set *set)
 
 /* ---- leaves */
 
-static veer_status sparse_value(evaluation *run, const bitmap_view *view, uint32_t row,
-                                row_set *out)
+static veer_status sparse_value(evaluation *run, const bitmap_view *view, row_set *out)
 {
-    veer_status status = VEER_OK;
     if (view->count == 0) return VEER_OK;
-    if (view->bytes != NULL) {
-        status = bitmap_decode(&run->memory, view, &out->sparse);
-    } else {
-        status = bitmap_of_row(&run->memory, row, &out->sparse);
-    }
-    if (status != VEER_OK) return nomem(run);
+    if (bitmap_decode(&run->memory, view, &out->sparse) != VEER_OK) return nomem(run);
     out->kind = SET_SPARSE;
     return VEER_OK;
 }
@@ -330,19 +323,18 @@ static veer_status sparse_leaf(evaluation *run, const sealed_column *sealed,
 {
     size_t count = query->kind == COLUMN_HAS_VALUE ? 1 : query->count;
     bitmap_view views[SPARSE_VALUES_MAX];
-    uint32_t rows[SPARSE_VALUES_MAX] = {0};
     size_t bytes = 0;
     *done = false;
     if (query->kind == COLUMN_BETWEEN || count > SPARSE_VALUES_MAX) return VEER_OK;
     for (size_t i = 0; i < count; i++) {
-        if (!sealed_view(sealed, query, i, &views[i], &rows[i])) return VEER_OK;
+        if (!sealed_view(sealed, query, i, &views[i])) return VEER_OK;
         bytes += views[i].size;
         if (!is_sparse_size(run, bytes)) return VEER_OK;
     }
     *done = true;
     for (size_t i = 0; i < count; i++) {
         row_set value = {0};
-        VEER_TRY(sparse_value(run, &views[i], rows[i], &value));
+        VEER_TRY(sparse_value(run, &views[i], &value));
         bool is_first = i == 0;
         veer_status status = is_first                        ? VEER_OK
                              : query->kind == COLUMN_HAS_ALL ? intersect(run, out, &value)
