@@ -214,7 +214,7 @@ static void test_packed_files(void **state)
     io.close(io.context, file);
     io_posix_free(&io);
 
-    static const char *const bad[] = {"", "/", ".", "..", "a/", "a/..", "/tmp/."};
+    static const char *const bad[] = {"", "/", ".", "..", "a/", "a/..", "/usr/."};
     for (size_t i = 0; i < TEST_COUNT(bad); i++) {
         assert_int_equal(io_posix_parent(memory_default(), bad[i], &io, &name, &error),
                          VEER_E_INVALID);

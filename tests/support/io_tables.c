@@ -85,3 +85,26 @@ void io_table_end(io_table *table)
     }
     memset(table, 0, sizeof *table);
 }
+
+io_fault *test_fault_new(veer_io *base)
+{
+    io_fault *fault;
+    veer_error error;
+    assert_int_equal(io_memory_new(memory_default(), base, &error), VEER_OK);
+    assert_int_equal(io_fault_new(memory_default(), base, &fault, &error), VEER_OK);
+    return fault;
+}
+
+void *test_open(const veer_io *io, const char *name, unsigned flags)
+{
+    void *file;
+    veer_error error;
+    assert_int_equal(io->open(io->context, name, flags, &file, &error), VEER_OK);
+    return file;
+}
+
+void test_write_text(const veer_io *io, void *file, uint64_t offset, const char *text)
+{
+    veer_error error;
+    assert_int_equal(io->write(io->context, file, offset, text, strlen(text), &error), VEER_OK);
+}

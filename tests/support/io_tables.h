@@ -29,6 +29,12 @@ void io_table_make(io_table *table, io_table_kind kind);
 void io_table_end(io_table *table);
 const char *io_table_name(io_table_kind kind);
 
+/* A table that fails over a new one in memory, which the caller frees after it. */
+io_fault *test_fault_new(veer_io *base);
+/* Calls that must succeed. */
+void *test_open(const veer_io *io, const char *name, unsigned flags);
+void test_write_text(const veer_io *io, void *file, uint64_t offset, const char *text);
+
 /* A new empty directory under $TMPDIR or /tmp; removed with all that is in it (one level). */
 void test_directory_make(char path[64]);
 void test_directory_remove(const char *path);
