@@ -148,7 +148,9 @@ enum {
  *   list      calls `each` for every stream; `each` may not call the table
  *   lock      one writer: VEER_E_BUSY names the holder in `error`; a reader that is alone with
  *             readers passes exclusive = false
- * read, write, open and remove may answer VEER_PENDING where VEER_OK needs to wait. */
+ * read, write, open and remove may answer VEER_PENDING where VEER_OK needs to wait. What was waited
+ * for must then stay at hand until the call to Veer that needed it has returned something other
+ * than VEER_PENDING: a call begins anew when it is made again. */
 typedef struct veer_io {
     uint32_t version; /* 1 */
     void *context;

@@ -4,11 +4,11 @@
 
 #include "base/sizes.h"
 
-#define ROWS_SHIFT 9            /* 512 rows a chunk: 32 KiB */
+#define ROWS_SHIFT 9 /* 512 rows a chunk: 32 KiB */
 #define VECTOR_CHUNK_BYTES (128u << 10)
 #define TEXT_BLOCK_BYTES (256u << 10)
-#define FIRST_MEAN 1024u        /* vectors before the first centre is made; arbitrary */
-#define MEAN_GROWTH 4u          /* a new centre when the rows have become this many times more */
+#define FIRST_MEAN 1024u /* vectors before the first centre is made; arbitrary */
+#define MEAN_GROWTH 4u   /* a new centre when the rows have become this many times more */
 
 typedef struct active_text {
     struct active_text *next;
@@ -64,7 +64,8 @@ void active_free(active *active)
         memory_free(allocator, active->texts, sizeof(active_text) + active->texts->capacity);
         active->texts = next;
     }
-    for (size_t i = 0; i <= VEER_FIELDS_MAX; i++) column_free(atomic_load(&active->columns[i]));
+    for (size_t i = 0; i <= VEER_FIELDS_MAX; i++)
+        column_free(atomic_load(&active->columns[i]));
     for (size_t i = 0; i < VEER_FIELDS_MAX; i++)
         vectors_free(allocator, atomic_load(&active->vectors[i]));
     memory_free(allocator, active, sizeof *active);
@@ -160,13 +161,14 @@ static veer_status reserve_column(active *active, const field *field, size_t pla
         column_free(column);
         return status;
     }
-    for (uint32_t row = 0; row < active->count; row++) column_append(column, NULL, 0);
+    for (uint32_t row = 0; row < active->count; row++)
+        column_append(column, NULL, 0);
     atomic_store(&active->columns[field->id], column);
     return VEER_OK;
 }
 
-static veer_status reserve(active *active, const schema *schema,
-                           const document *const *documents, size_t count)
+static veer_status reserve(active *active, const schema *schema, const document *const *documents,
+                           size_t count)
 {
     size_t rows = active->count + count, text = 0;
     for (size_t i = 0; i < count; i++)
@@ -383,6 +385,7 @@ uint32_t active_find(active *active, uint32_t rows, const tombstones *dead, uint
     thread_mutex_lock(&active->ids_lock);
     uint32_t row = hash_table_find(&active->ids, hash, same_id, &key);
     thread_mutex_unlock(&active->ids_lock);
-    while (row != ROW_NONE && row >= rows) row = active_row_at(active, row)->previous;
+    while (row != ROW_NONE && row >= rows)
+        row = active_row_at(active, row)->previous;
     return row != ROW_NONE && tombstones_has(dead, row) ? ROW_NONE : row;
 }

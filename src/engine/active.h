@@ -12,9 +12,9 @@
 #ifndef VEER_ENGINE_ACTIVE_H
 #define VEER_ENGINE_ACTIVE_H
 
-#include "engine/stable.h"
 #include "engine/document.h"
 #include "engine/engine.h"
+#include "engine/stable.h"
 
 #define ACTIVE_HAS_VECTOR 0x80000000u
 
@@ -42,8 +42,8 @@ typedef struct active_vectors {
     stable centres;          /* const float *, one a chunk of blocks */
     float **owned;           /* every centre that was made */
     size_t owned_count, owned_capacity;
-    const float *centre; /* for the next chunk, or NULL: none yet */
-    uint32_t centre_count; /* vectors in it */
+    const float *centre;    /* for the next chunk, or NULL: none yet */
+    uint32_t centre_count;  /* vectors in it */
     _Atomic uint32_t coded; /* ordinals below have codes; a multiple of 32 */
     arena scratch;          /* the writer's, for encoding */
 } active_vectors;
@@ -51,16 +51,16 @@ typedef struct active_vectors {
 struct active {
     segment_core core;
     const veer_allocator *allocator;
-    stable rows; /* active_row */
+    stable rows;           /* active_row */
     atomic_bool is_frozen; /* no more rows come; set under the writer lock */
-    uint32_t count; /* the writer's */
+    uint32_t count;        /* the writer's */
     thread_mutex ids_lock;
-    hash_table ids; /* newest row of each id */
+    hash_table ids;            /* newest row of each id */
     struct active_text *texts; /* newest first */
     size_t text_used;
-    uint64_t bytes; /* of documents, ids and vectors: what decides about sealing */
+    uint64_t bytes;        /* of documents, ids and vectors: what decides about sealing */
     _Atomic size_t memory; /* as of the last append: what others may read */
-    _Atomic(column *) columns[VEER_FIELDS_MAX + 1]; /* by field id */
+    _Atomic(column *) columns[VEER_FIELDS_MAX + 1];     /* by field id */
     _Atomic(active_vectors *) vectors[VEER_FIELDS_MAX]; /* by vector_slot */
 };
 

@@ -104,11 +104,13 @@ veer_status collection_define(veer_database *database, uint32_t id, const char *
     collection_version *changed = NULL;
     version *base = version_acquire(database), *next = NULL;
     collection_version *old = state ? version_collection(base, id) : NULL;
-    if (is_new) VEER_GOTO(collection_state_new(database, id, name, &state, error));
-    else collection_state_acquire(state);
+    if (is_new)
+        VEER_GOTO(collection_state_new(database, id, name, &state, error));
+    else
+        collection_state_acquire(state);
     VEER_GOTO(collection_state_adopt(state, schema, error));
-    changed = collection_version_new(database->allocator, state, schema,
-                                     old ? old->segments : NULL, old ? old->segments_count : 0);
+    changed = collection_version_new(database->allocator, state, schema, old ? old->segments : NULL,
+                                     old ? old->segments_count : 0);
     if (changed) next = version_change(database->allocator, base, &changed, 1, NULL, 0);
     if (!next) {
         status = error_nomem(error, "a collection", 0);
@@ -188,14 +190,14 @@ static veer_status open_new(veer_database *database, const char *name, const cha
 {
     schema *schema = NULL;
     VEER_TRY(schema_parse(database->allocator, json, strlen(json), NULL, &schema, error));
-    veer_status status = collection_define(database, database->next_collection_id, name, schema,
-                                           true, error);
+    veer_status status =
+        collection_define(database, database->next_collection_id, name, schema, true, error);
     schema_release(schema);
     return status;
 }
 
-static veer_status open_changed(veer_database *database, collection_state *state,
-                                const char *json, veer_error *error)
+static veer_status open_changed(veer_database *database, collection_state *state, const char *json,
+                                veer_error *error)
 {
     version *present = version_acquire(database);
     schema *stored = version_collection(present, state->id)->schema, *schema = NULL;
@@ -239,10 +241,11 @@ veer_status veer_collection_open(veer_database *database, const char *name, cons
     if (!database) VEER_FAIL(error, VEER_E_INVALID, "database is NULL");
     if (!name) VEER_FAIL(error, VEER_E_INVALID, "the collection's name is NULL");
     if (!schema_name_valid(name, strlen(name)))
-        VEER_FAIL(error, VEER_E_INVALID,
-                  "'%.80s' is no name for a collection: letters, digits, _ . - (at most %u bytes, a "
-                  "letter or _ first)",
-                  name, VEER_NAME_BYTES_MAX);
+        VEER_FAIL(
+            error, VEER_E_INVALID,
+            "'%.80s' is no name for a collection: letters, digits, _ . - (at most %u bytes, a "
+            "letter or _ first)",
+            name, VEER_NAME_BYTES_MAX);
     thread_mutex_lock(&database->writer);
     veer_status status = open_locked(database, name, schema, collection, error);
     thread_mutex_unlock(&database->writer);
@@ -264,10 +267,12 @@ veer_status veer_collection_drop(veer_database *database, const char *name, veer
     thread_mutex_lock(&database->writer);
     veer_status status = VEER_OK;
     collection_state *state = collection_by_name(database, name);
-    if (!state) status = error_set(error, VEER_E_NOTFOUND, "there is no collection '%s'", name);
+    if (!state)
+        status = error_set(error, VEER_E_NOTFOUND, "there is no collection '%s'", name);
     else if (store_is_readonly(database->store))
         status = error_set(error, VEER_E_READONLY, "the database is open read-only");
-    else status = collection_remove(database, state->id, true, error);
+    else
+        status = collection_remove(database, state->id, true, error);
     thread_mutex_unlock(&database->writer);
     return status;
 }

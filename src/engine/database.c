@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "engine/active.h"
+#include "engine/backup.h"
+#include "engine/database_io.h"
 #include "engine/manifest.h"
 #include "engine/version.h"
 #include "engine/work.h"
@@ -33,23 +35,25 @@ static veer_status open_path(veer_database *database, const char *path, veer_err
     VEER_TRY(io_posix_kind(path, &kind, error));
     if (kind == IO_FILE) {
         const char *name = NULL;
-        VEER_TRY(io_posix_parent(database->allocator, path, &database->packed_parent, &name, error));
+        VEER_TRY(
+            io_posix_parent(database->allocator, path, &database->packed_parent, &name, error));
         database->io_is_packed = true;
         return packed_io_new(database->allocator, &database->packed_parent, name, &database->io,
                              error);
     }
     if (kind == IO_NOTHING && !database->options.create)
         VEER_FAIL(error, VEER_E_NOTFOUND,
-                  "there is no database at '%.300s'; open it with \"create\": true to make one", path);
-    VEER_TRY(io_posix_new(database->allocator, path, database->options.create, &database->io,
-                          error));
+                  "there is no database at '%.300s'; open it with \"create\": true to make one",
+                  path);
+    VEER_TRY(
+        io_posix_new(database->allocator, path, database->options.create, &database->io, error));
     database->io_is_posix = true;
     return VEER_OK;
 #endif
 }
 
-static veer_status open_io(veer_database *database, const char *location, const veer_io *io,
-                           veer_error *error)
+veer_status database_open_io(veer_database *database, const char *location, const veer_io *io,
+                             veer_error *error)
 {
     if (io) {
         if (io->version != 1)
@@ -68,7 +72,7 @@ static veer_status open_io(veer_database *database, const char *location, const 
     return open_path(database, location, error);
 }
 
-static void close_io(veer_database *database)
+void database_close_io(veer_database *database)
 {
     if (database->io_is_locked) database->io.unlock(database->io.context);
     if (database->io_is_memory) io_memory_free(&database->io);
@@ -100,19 +104,20 @@ static veer_status init_locks(veer_database *database, int *made, veer_error *er
 
 static void free_database(veer_database *database, int locks)
 {
+    backup_abandon(database);
     work_abandon(database);
     version_release(database->present);
     for (size_t i = 0; i < database->collections_count; i++)
         collection_state_release(database->collections[i]);
-    memory_array_free(database->allocator, database->collections,
-                      database->collections_capacity, sizeof(collection_state *));
+    memory_array_free(database->allocator, database->collections, database->collections_capacity,
+                      sizeof(collection_state *));
     memory_array_free(database->allocator, database->removals, database->removals_capacity,
                       sizeof *database->removals);
     if (database->store) {
         veer_error ignored;
         (void)store_close(database->store, &ignored);
     }
-    close_io(database);
+    database_close_io(database);
     if (locks > 0) thread_mutex_fini(&database->state);
     if (locks > 1) thread_mutex_fini(&database->writer);
     if (locks > 2) thread_mutex_fini(&database->work);
@@ -148,7 +153,10 @@ static veer_status recover(veer_database *database, veer_error *error)
     size_t bytes = 0;
     store_catalogue(database->store, &payload, &bytes);
     VEER_TRY(manifest_read(database, payload, bytes, error));
-    return store_replay(database->store, replay_record, database, error);
+    database->sealed_lsn = store_recovery(database->store)->checkpoint_lsn;
+    VEER_TRY(store_replay(database->store, replay_record, database, error));
+    work_resume_checkpoint(database);
+    return VEER_OK;
 }
 
 veer_status veer_open(const char *location, const veer_io *io, const char *options,
@@ -167,7 +175,7 @@ veer_status veer_open(const char *location, const veer_io *io, const char *optio
     VEER_GOTO(database_options_read(options, allocator, &database->options, error));
     if (database->options.memory_limit > 0 && database->options.memory_limit < SIZE_MAX)
         database->budget.limit = (size_t)database->options.memory_limit;
-    VEER_GOTO(open_io(database, location, io, error));
+    VEER_GOTO(database_open_io(database, location, io, error));
     VEER_GOTO(open_store(database, error));
     VEER_GOTO(recover(database, error));
     *out = database;
@@ -184,10 +192,12 @@ veer_status veer_close(veer_database *database, veer_error *error)
     size_t handles = database->handles;
     thread_mutex_unlock(&database->state);
     if (handles > 0)
-        VEER_FAIL(error, VEER_E_BUSY,
-                  "%zu handles of the database are open (collections, snapshots, queries, cursors or "
-                  "results): close them first",
-                  handles);
+        VEER_FAIL(
+            error, VEER_E_BUSY,
+            "%zu handles of the database are open (collections, snapshots, queries, cursors or "
+            "results): close them first",
+            handles);
+    backup_abandon(database);
     work_abandon(database);
     version_release(database->present);
     database->present = NULL;

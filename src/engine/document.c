@@ -12,25 +12,27 @@
 #define INTEGER_EXACT_MAX ((int64_t)1 << 53) /* every integer up to it is an f64 */
 
 /* Names the document at the end of a message: by id where it has one, else by its place. */
-static veer_status blame(veer_error *error, veer_status status, const document *doc,
-                         size_t number)
+static veer_status blame(veer_error *error, veer_status status, const document *doc, size_t number)
 {
     if (doc->id)
         error_append(error, " (document '%.*s')", (int)(doc->id_bytes < 80 ? doc->id_bytes : 80),
                      doc->id);
-    else error_append(error, " (document number %zu of the batch)", number);
+    else
+        error_append(error, " (document number %zu of the batch)", number);
     return status;
 }
 
 veer_status document_id_check(const char *id, size_t bytes, size_t number, veer_error *error)
 {
     if (bytes == 0)
-        VEER_FAIL(error, VEER_E_ID, "the id of document number %zu is empty; it needs 1 to %u bytes",
-                  number, VEER_ID_BYTES_MAX);
-    if (bytes > VEER_ID_BYTES_MAX)
         VEER_FAIL(error, VEER_E_ID,
-                  "the id of document number %zu ('%.40s...') has %zu bytes; at most %u are allowed",
-                  number, id, bytes, VEER_ID_BYTES_MAX);
+                  "the id of document number %zu is empty; it needs 1 to %u bytes", number,
+                  VEER_ID_BYTES_MAX);
+    if (bytes > VEER_ID_BYTES_MAX)
+        VEER_FAIL(
+            error, VEER_E_ID,
+            "the id of document number %zu ('%.40s...') has %zu bytes; at most %u are allowed",
+            number, id, bytes, VEER_ID_BYTES_MAX);
     if (!utf8_valid(id, bytes))
         VEER_FAIL(error, VEER_E_ID, "the id of document number %zu is not UTF-8", number);
     return VEER_OK;
@@ -49,10 +51,11 @@ veer_status document_vectors_resolve(const schema *schema, const veer_vectors *v
         size_t row_bytes = field->dims * sizeof(float);
         size_t stride = vectors[i].stride_bytes ? vectors[i].stride_bytes : row_bytes;
         if (stride < row_bytes || stride % sizeof(float) != 0)
-            VEER_FAIL(error, VEER_E_INVALID,
-                      "vectors of field '%s': stride_bytes is %zu; it must be a multiple of 4 and at "
-                      "least %zu",
-                      field->name, stride, row_bytes);
+            VEER_FAIL(
+                error, VEER_E_INVALID,
+                "vectors of field '%s': stride_bytes is %zu; it must be a multiple of 4 and at "
+                "least %zu",
+                field->name, stride, row_bytes);
         if (!vectors[i].data)
             VEER_FAIL(error, VEER_E_INVALID, "vectors of field '%s': data is NULL", field->name);
         for (size_t j = 0; j < i; j++)
@@ -74,7 +77,8 @@ static veer_status type_error(const field *field, yyjson_val *value, veer_error 
         snprintf(shown, sizeof shown, "the string '%.40s'", yyjson_get_str(value));
     else if (yyjson_is_num(value))
         snprintf(shown, sizeof shown, "the number %.17g", yyjson_get_num(value));
-    else snprintf(shown, sizeof shown, "%s", yyjson_get_type_desc(value));
+    else
+        snprintf(shown, sizeof shown, "%s", yyjson_get_type_desc(value));
     VEER_FAIL(error, VEER_E_TYPE, "field '%s' is a %s; it cannot hold %s", field->name,
               field_type_name(field->type), shown);
 }
@@ -96,10 +100,11 @@ static veer_status parse_number(const field *field, yyjson_val *value, double *n
 {
     if (!yyjson_is_num(value)) {
         if (yyjson_is_raw(value))
-            VEER_FAIL(error, VEER_E_RANGE,
-                      "field '%s' has the number %.40s; numbers are 64-bit floats, and integers go to "
-                      "2^53",
-                      field->name, yyjson_get_raw(value));
+            VEER_FAIL(
+                error, VEER_E_RANGE,
+                "field '%s' has the number %.40s; numbers are 64-bit floats, and integers go to "
+                "2^53",
+                field->name, yyjson_get_raw(value));
         return type_error(field, value, error);
     }
     *number = yyjson_get_num(value);
@@ -138,8 +143,9 @@ static veer_status parse_keyword(const field *field, yyjson_val *value, column_v
     if (!yyjson_is_str(value)) return type_error(field, value, error);
     size_t bytes = yyjson_get_len(value);
     if (bytes > COLUMN_KEYWORD_BYTES_MAX)
-        VEER_FAIL(error, VEER_E_LIMIT, "field '%s' has a keyword of %zu bytes; at most %u are allowed",
-                  field->name, bytes, COLUMN_KEYWORD_BYTES_MAX);
+        VEER_FAIL(error, VEER_E_LIMIT,
+                  "field '%s' has a keyword of %zu bytes; at most %u are allowed", field->name,
+                  bytes, COLUMN_KEYWORD_BYTES_MAX);
     out->as.keyword.text = yyjson_get_str(value);
     out->as.keyword.bytes = (uint32_t)bytes;
     return VEER_OK;
@@ -159,8 +165,12 @@ static veer_status parse_values(const field *field, yyjson_val *value, arena *ar
     if (!values) return error_nomem(error, "the values of a field", n * sizeof *values);
     memset(values, 0, (n ? n : 1) * sizeof *values);
     switch (field->type) {
-    case FIELD_NUMBER: VEER_TRY(parse_number(field, value, &values->as.number, error)); break;
-    case FIELD_TIME: VEER_TRY(parse_time(field, value, &values->as.time, error)); break;
+    case FIELD_NUMBER:
+        VEER_TRY(parse_number(field, value, &values->as.number, error));
+        break;
+    case FIELD_TIME:
+        VEER_TRY(parse_time(field, value, &values->as.time, error));
+        break;
     case FIELD_BOOL:
         if (!yyjson_is_bool(value)) return type_error(field, value, error);
         values->as.boolean = yyjson_get_bool(value);
@@ -175,7 +185,8 @@ static veer_status parse_values(const field *field, yyjson_val *value, arena *ar
             VEER_TRY(parse_keyword(field, value, values, error));
         }
         break;
-    default: VEER_FAIL(error, VEER_E_INTERNAL, "field '%s' has no column", field->name);
+    default:
+        VEER_FAIL(error, VEER_E_INTERNAL, "field '%s' has no column", field->name);
     }
     *out = values;
     *count = (uint32_t)n;
@@ -230,8 +241,7 @@ static veer_status stored_json(const schema *schema, yyjson_val *object, bool ha
         bool complete = root != NULL;
         yyjson_obj_foreach(object, i, max, key, value)
         {
-            const field *field =
-                schema_field(schema, yyjson_get_str(key), yyjson_get_len(key));
+            const field *field = schema_field(schema, yyjson_get_str(key), yyjson_get_len(key));
             if (!complete || (field && field->type == FIELD_VECTOR)) continue;
             yyjson_mut_val *to = yyjson_val_mut_copy(copy, key);
             yyjson_mut_val *with = yyjson_val_mut_copy(copy, value);
@@ -271,13 +281,14 @@ static veer_status take_field(const schema *schema, const field *field, yyjson_v
 }
 
 static veer_status parse_fields(const schema *schema, yyjson_val *object, size_t number,
-                                const document_vectors *vectors, size_t vectors_count,
-                                arena *arena, document *out, veer_error *error)
+                                const document_vectors *vectors, size_t vectors_count, arena *arena,
+                                document *out, veer_error *error)
 {
     for (size_t i = 0; i < vectors_count; i++) {
         const document_vectors *from = &vectors[i];
         if (from->present && !(from->present[number / 8] >> (number % 8) & 1)) continue;
-        const float *vector = (const float *)(const void *)(from->data + number * from->stride_bytes);
+        const float *vector =
+            (const float *)(const void *)(from->data + number * from->stride_bytes);
         VEER_TRY(check_vector(from->field, vector, error));
         out->vectors[from->field->vector_slot] = vector;
     }
@@ -302,17 +313,16 @@ static veer_status parse_fields(const schema *schema, yyjson_val *object, size_t
     return stored_json(schema, object, has_vectors, arena, out, error);
 }
 
-veer_status document_parse(const veer_database *database, const schema *schema,
-                           yyjson_val *object, size_t number, const document_vectors *vectors,
-                           size_t vectors_count, arena *arena, document *out, veer_error *error)
+veer_status document_parse(const veer_database *database, const schema *schema, yyjson_val *object,
+                           size_t number, const document_vectors *vectors, size_t vectors_count,
+                           arena *arena, document *out, veer_error *error)
 {
     memset(out, 0, sizeof *out);
     if (!yyjson_is_obj(object))
-        VEER_FAIL(error, VEER_E_TYPE, "document number %zu of the batch is %s, not an object", number,
-                  yyjson_get_type_desc(object));
+        VEER_FAIL(error, VEER_E_TYPE, "document number %zu of the batch is %s, not an object",
+                  number, yyjson_get_type_desc(object));
     yyjson_val *id = yyjson_obj_get(object, "id");
-    if (!id)
-        VEER_FAIL(error, VEER_E_ID, "document number %zu of the batch has no id", number);
+    if (!id) VEER_FAIL(error, VEER_E_ID, "document number %zu of the batch has no id", number);
     if (!yyjson_is_str(id))
         VEER_FAIL(error, VEER_E_ID, "the id of document number %zu is %s, not a string", number,
                   yyjson_get_type_desc(id));

@@ -71,7 +71,7 @@ typedef struct field {
 typedef struct schema {
     atomic_uint references;
     const veer_allocator *allocator;
-    arena memory; /* every text below */
+    arena memory;     /* every text below */
     uint32_t version; /* from 1; +1 with each change */
     field *fields;    /* by id */
     size_t fields_count;
@@ -174,17 +174,17 @@ veer_status segment_column(segment_core *core, const schema *schema, uint32_t fi
 typedef struct segment_vectors {
     segment_core *core;
     const field *field;
-    uint32_t count;         /* ordinals that belong to the ref's visible rows */
-    bool dense;             /* ordinal == row for all of them */
-    const uint32_t *rows;   /* sealed and not dense: row of each ordinal, ascending */
-    const float *inverse_norms; /* sealed under cosine: by ordinal */
+    uint32_t count;                /* ordinals that belong to the ref's visible rows */
+    bool dense;                    /* ordinal == row for all of them */
+    const uint32_t *rows;          /* sealed and not dense: row of each ordinal, ascending */
+    const float *inverse_norms;    /* sealed under cosine: by ordinal */
     struct active_vectors *active; /* NULL: sealed, or no vectors */
     struct sealed_vectors *sealed;
-    uint32_t originals;     /* sealed: section */
+    uint32_t originals; /* sealed: section */
 } segment_vectors;
 
-veer_status segment_vectors_open(const segment_ref *ref, const field *field,
-                                 segment_vectors *out, veer_error *error);
+veer_status segment_vectors_open(const segment_ref *ref, const field *field, segment_vectors *out,
+                                 veer_error *error);
 uint32_t segment_vector_row(const segment_vectors *vectors, uint32_t ordinal);
 /* ROW_NONE where the row has no vector. */
 uint32_t segment_vector_ordinal(const segment_vectors *vectors, uint32_t row);
@@ -248,25 +248,26 @@ struct veer_database {
     store *store;
     uint64_t id_seed; /* of segment_id_hash: from the database's id */
 
-    thread_mutex state;   /* guards `present`, `removals` and handle counts */
+    thread_mutex state; /* guards `present`, `removals` and handle counts */
     version *present;
     struct stream_removal {
         char name[65];
         uint64_t from; /* generation */
-    } *removals;
+    } * removals;
     size_t removals_count, removals_capacity;
-    size_t handles;       /* collections, snapshots, queries, cursors, results open */
+    size_t handles; /* collections, snapshots, queries, cursors, results open */
 
     struct backup *backups; /* that wait for storage; `state` guards them */
 
-    thread_mutex writer;  /* guards everything below, and the log */
+    thread_mutex writer; /* guards everything below, and the log */
     uint32_t next_collection_id;
     uint64_t next_segment_number;
+    uint64_t sealed_lsn;            /* records up to here are in the present generation */
     collection_state **collections; /* live ones, any order */
     size_t collections_count, collections_capacity;
 
-    thread_mutex work;    /* one slice of background work at a time */
-    struct job *job;      /* what is being sealed or merged, or NULL */
+    thread_mutex work; /* one slice of background work at a time */
+    struct job *job;   /* what is being sealed or merged, or NULL */
     bool wants_compact;
 };
 

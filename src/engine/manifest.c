@@ -163,8 +163,7 @@ static veer_status get_segment(veer_database *database, const schema *schema, by
     entry.last_lsn = byte_reader_u64(reader);
     VEER_TRY(get_stream(reader, &entry.base, &field, error));
     entry.derived_count = byte_reader_u32(reader);
-    if (reader->failed || entry.derived_count > SEALED_STREAMS_MAX ||
-        entry.rows > SEGMENT_ROWS_MAX)
+    if (reader->failed || entry.derived_count > SEALED_STREAMS_MAX || entry.rows > SEGMENT_ROWS_MAX)
         return bad(error, "a segment's entry is not valid");
     entry.derived = arena_array(arena, entry.derived_count + 1, sizeof *entry.derived);
     if (!entry.derived) return error_nomem(error, "a segment", 0);
@@ -182,17 +181,19 @@ static veer_status get_segment(veer_database *database, const schema *schema, by
     return VEER_OK;
 }
 
-static veer_status get_segments(veer_database *database, const schema *schema,
-                                byte_reader *reader, arena *arena, segment_ref *segments,
-                                size_t count, size_t *opened, veer_error *error)
+static veer_status get_segments(veer_database *database, const schema *schema, byte_reader *reader,
+                                arena *arena, segment_ref *segments, size_t count, size_t *opened,
+                                veer_error *error)
 {
     bool waits = false;
     for (size_t i = 0; i < count; i++) {
         segment_ref ref;
         veer_status status = get_segment(database, schema, reader, arena, &ref, error);
         /* Go on, so that the storage hears of every header that is wanted. */
-        if (status == VEER_PENDING) waits = true;
-        else VEER_TRY(status);
+        if (status == VEER_PENDING)
+            waits = true;
+        else
+            VEER_TRY(status);
         if (status == VEER_OK) segments[(*opened)++] = ref;
     }
     return waits ? VEER_PENDING : VEER_OK;
@@ -228,7 +229,8 @@ static veer_status get_collection(veer_database *database, byte_reader *reader, 
     into->collections[into->collections_count++] = made;
     status = collection_state_register(state, error);
 done:
-    for (size_t i = 0; i < opened; i++) segment_ref_release(&segments[i]);
+    for (size_t i = 0; i < opened; i++)
+        segment_ref_release(&segments[i]);
     collection_state_release(state);
     schema_release(schema);
     return status;
@@ -261,8 +263,10 @@ veer_status manifest_read(veer_database *database, const void *payload, size_t b
     bool waits = false;
     for (uint32_t i = 0; i < count; i++) {
         status = get_collection(database, &reader, &arena, made, error);
-        if (status == VEER_PENDING) waits = true;
-        else if (status != VEER_OK) break;
+        if (status == VEER_PENDING)
+            waits = true;
+        else if (status != VEER_OK)
+            break;
         status = VEER_OK;
     }
     if (status == VEER_OK && waits) status = VEER_PENDING;

@@ -2,14 +2,15 @@
 
 #include "engine/sealed.h"
 
-#define MERGE_NEIGHBOURS 4u   /* so many of similar size become one; arbitrary */
-#define DEAD_SHARE 4u         /* a segment with a quarter of its rows dead is rewritten */
+#define MERGE_NEIGHBOURS 4u /* so many of similar size become one; arbitrary */
+#define DEAD_SHARE 4u       /* a segment with a quarter of its rows dead is rewritten */
 #define ROWS_WORTH_MERGING (SEGMENT_ROWS_MAX / 2)
 
 static size_t sealed_count(const collection_version *collection)
 {
     size_t n = 0;
-    while (n < collection->segments_count && collection->segments[n].core->is_sealed) n++;
+    while (n < collection->segments_count && collection->segments[n].core->is_sealed)
+        n++;
     return n;
 }
 
@@ -30,8 +31,7 @@ static bool choose_one(const collection_version *collection, size_t n, size_t *f
 
 /* From the newest backwards: a run goes on while the next older segment is not much larger than
  * all of the run together. */
-static bool choose_run(const collection_version *collection, size_t n, size_t *first,
-                       size_t *count)
+static bool choose_run(const collection_version *collection, size_t n, size_t *first, size_t *count)
 {
     uint64_t rows = 0;
     size_t begin = n;
@@ -47,8 +47,7 @@ static bool choose_run(const collection_version *collection, size_t n, size_t *f
     return *count >= MERGE_NEIGHBOURS;
 }
 
-static bool choose_all(const collection_version *collection, size_t n, size_t *first,
-                       size_t *count)
+static bool choose_all(const collection_version *collection, size_t n, size_t *first, size_t *count)
 {
     uint64_t rows = 0;
     size_t dead = 0;

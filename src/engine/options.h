@@ -36,8 +36,7 @@ veer_status options_read_request(const option *table, size_t count, const char *
                                  const struct yyjson_val *object, const char *what, arena *texts,
                                  void *target, veer_error *error);
 /* Of `count` names the one that `name` was probably meant to be, or NULL. */
-const char *options_nearest(const char *name, size_t bytes, const char *const *names,
-                            size_t count);
+const char *options_nearest(const char *name, size_t bytes, const char *const *names, size_t count);
 
 typedef struct database_options {
     bool create;

@@ -14,25 +14,6 @@
 
 /* ---------------------------------------------------------------- get */
 
-/* The living row of an id; *found false where there is none. */
-static veer_status find_row(const collection_version *collection, const char *id, size_t bytes,
-                            arena *scratch, hit *at, bool *found, veer_error *error)
-{
-    *found = false;
-    uint64_t hash = segment_id_hash(collection->collection->database, id, bytes);
-    for (size_t i = collection->segments_count; i > 0; i--) {
-        const segment_ref *ref = &collection->segments[i - 1];
-        uint32_t row = ROW_NONE;
-        if (segment_ref_live(ref) == 0) continue;
-        VEER_TRY(segment_find_id(ref, hash, id, bytes, scratch, &row, error));
-        if (row == ROW_NONE) continue;
-        *at = (hit){.segment = (uint32_t)(i - 1), .row = row};
-        *found = true;
-        return VEER_OK;
-    }
-    return VEER_OK;
-}
-
 /* Looks up every id of the array; `hits` has room for all. */
 static veer_status find_rows(const collection_version *collection, yyjson_val *ids, arena *scratch,
                              hit *hits, size_t *count, veer_error *error)
@@ -49,13 +30,14 @@ static veer_status find_rows(const collection_version *collection, yyjson_val *i
         const char *id = yyjson_get_str(value);
         size_t bytes = yyjson_get_len(value);
         VEER_TRY(document_id_check(id, bytes, number, error));
-        bool found = false;
-        veer_status one = find_row(collection, id, bytes, scratch, &hits[*count], &found, error);
+        size_t place = 0;
+        uint32_t row = ROW_NONE;
+        veer_status one = reading_find(collection, id, bytes, scratch, &place, &row, error);
         if (one == VEER_PENDING)
             status = one;
         else if (one != VEER_OK)
             return one;
-        if (found) ++*count;
+        if (row != ROW_NONE) hits[(*count)++] = (hit){.segment = (uint32_t)place, .row = row};
     }
     return status;
 }

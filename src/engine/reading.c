@@ -31,6 +31,21 @@ void reading_end(reading *begun)
     memset(begun, 0, sizeof *begun);
 }
 
+/* Newer segments first: that is where what was written lately is. */
+veer_status reading_find(const collection_version *collection, const char *id, size_t bytes,
+                         arena *scratch, size_t *index, uint32_t *row, veer_error *error)
+{
+    *row = ROW_NONE;
+    uint64_t hash = segment_id_hash(collection->collection->database, id, bytes);
+    for (size_t i = collection->segments_count; i > 0 && *row == ROW_NONE; i--) {
+        const segment_ref *ref = &collection->segments[i - 1];
+        if (segment_ref_live(ref) == 0) continue;
+        VEER_TRY(segment_find_id(ref, hash, id, bytes, scratch, row, error));
+        *index = i - 1;
+    }
+    return VEER_OK;
+}
+
 veer_status reading_bind(const filter *parsed, const char *parameters, arena *memory,
                          const filter **out, veer_error *error)
 {

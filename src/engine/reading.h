@@ -16,6 +16,10 @@ veer_status reading_begin(reading *reading, collection_state *state, const veer_
                           veer_error *error);
 void reading_end(reading *reading);
 
+/* The living row of an id and the segment that it is in; row ROW_NONE where there is none. */
+veer_status reading_find(const collection_version *collection, const char *id, size_t bytes,
+                         arena *scratch, size_t *index, uint32_t *row, veer_error *error);
+
 /* Parses a filter given as JSON text and binds its parameters (JSON array or NULL). `json` NULL or null: no filter, and
  * then no parameters either. */
 veer_status reading_filter(const schema *schema, const char *json, const char *parameters,

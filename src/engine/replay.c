@@ -47,9 +47,8 @@ static veer_status replay_documents(veer_database *database, const store_record 
     write_target *target = NULL;
     veer_status status = transaction_target(&transaction, collection, &target, error);
     if (status == VEER_OK)
-        status = record->type == RECORD_UPSERT
-                     ? replay_upsert(&transaction, target, record, error)
-                     : replay_delete(&transaction, target, record, error);
+        status = record->type == RECORD_UPSERT ? replay_upsert(&transaction, target, record, error)
+                                               : replay_delete(&transaction, target, record, error);
     if (status == VEER_OK) status = transaction_prepare(&transaction, error);
     if (status == VEER_OK) transaction_apply(&transaction, record->lsn, 0);
     transaction_end(&transaction);
@@ -73,9 +72,12 @@ veer_status replay_record(void *context, const store_record *record, veer_error 
     veer_database *database = context;
     switch (record->type) {
     case RECORD_UPSERT:
-    case RECORD_DELETE: return replay_documents(database, record, error);
-    case RECORD_COLLECTION: return replay_collection(database, record, error);
-    case RECORD_DROP: return collection_remove(database, record->collection, false, error);
+    case RECORD_DELETE:
+        return replay_documents(database, record, error);
+    case RECORD_COLLECTION:
+        return replay_collection(database, record, error);
+    case RECORD_DROP:
+        return collection_remove(database, record->collection, false, error);
     default:
         VEER_FAIL(error, VEER_E_VERSION,
                   "log record %llu has type %u: it was written by a newer version of Veer",

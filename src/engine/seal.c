@@ -195,7 +195,7 @@ static veer_status order_step(builder *builder, veer_error *error)
     if (schema->order_by && !builder->derived_only)
         VEER_TRY(order_by_time(builder, schema->order_by, error));
     if (!builder->derived_only) builder->entry.rows = builder->rows;
-    builder->step = builder->rows == 0          ? BUILD_DONE
+    builder->step = builder->rows == 0      ? BUILD_DONE
                     : builder->derived_only ? BUILD_CODES
                                             : BUILD_CREATE;
     return VEER_OK;
@@ -222,9 +222,8 @@ static veer_status create_step(builder *builder, veer_error *error)
 {
     char name[65];
     segment_base_name(name, builder->entry.number);
-    VEER_TRY(segment_writer_new_on(builder->database->allocator,
-                                   store_io(builder->database->store), name, STREAM_BASE,
-                                   &builder->writer, error));
+    VEER_TRY(segment_writer_new_on(builder->database->allocator, store_io(builder->database->store),
+                                   name, STREAM_BASE, &builder->writer, error));
     memcpy(builder->entry.base.name, name, sizeof name);
     builder->step = BUILD_DOCUMENTS;
     return VEER_OK;
@@ -239,8 +238,8 @@ static uint32_t rows_to(const builder *builder)
 static veer_status documents_step(builder *builder, veer_error *error)
 {
     if (!builder->blobs)
-        VEER_TRY(blob_writer_new(builder->writer, SECTION_DOCUMENTS, 0, true, &builder->blobs,
-                                 error));
+        VEER_TRY(
+            blob_writer_new(builder->writer, SECTION_DOCUMENTS, 0, true, &builder->blobs, error));
     memset(builder->cursors, 0, builder->parts_count * sizeof *builder->cursors);
     uint32_t end = rows_to(builder);
     for (; builder->position < end; builder->position++) {
@@ -267,7 +266,8 @@ static veer_status reserve_ids(builder *builder, veer_error *error)
     const veer_allocator *allocator = builder->database->allocator;
     builder->map_slots = id_map_slots(builder->rows);
     if (!builder->id_offsets)
-        builder->id_offsets = memory_array(allocator, builder->rows_capacity + 1u, sizeof(uint32_t));
+        builder->id_offsets =
+            memory_array(allocator, builder->rows_capacity + 1u, sizeof(uint32_t));
     if (!builder->hashes)
         builder->hashes = memory_array(allocator, builder->rows_capacity, sizeof(uint64_t));
     if (!builder->map_rows)
@@ -376,8 +376,10 @@ veer_status builder_open_vectors(builder *builder, const field *field, veer_erro
     for (size_t p = 0; p < builder->parts_count; p++) {
         veer_status status =
             segment_vectors_open(&builder->parts[p], field, &builder->vectors[p], error);
-        if (status == VEER_PENDING) waits = true;
-        else VEER_TRY(status);
+        if (status == VEER_PENDING)
+            waits = true;
+        else
+            VEER_TRY(status);
     }
     if (waits) return VEER_PENDING;
     if (!builder->ordinals) {
@@ -403,11 +405,12 @@ veer_status builder_originals(builder *builder, uint32_t first, uint32_t count,
     for (uint32_t i = 0; i < count; i++) {
         build_place from = builder->ordinals[first + i];
         uint32_t given;
-        veer_status status =
-            segment_vector_range(&builder->vectors[from.part], from.row, 1, &builder->scratch,
-                                 &vectors[i], &given, error);
-        if (status == VEER_PENDING) waits = true;
-        else VEER_TRY(status);
+        veer_status status = segment_vector_range(&builder->vectors[from.part], from.row, 1,
+                                                  &builder->scratch, &vectors[i], &given, error);
+        if (status == VEER_PENDING)
+            waits = true;
+        else
+            VEER_TRY(status);
         if (inverse_norms)
             inverse_norms[i] = segment_vector_inverse_norm(&builder->vectors[from.part], from.row);
     }
@@ -496,17 +499,38 @@ veer_status builder_step(builder *builder, bool *done, veer_error *error)
     *done = false;
     veer_status status = VEER_OK;
     switch (builder->step) {
-    case BUILD_ORDER: status = order_step(builder, error); break;
-    case BUILD_CREATE: status = create_step(builder, error); break;
-    case BUILD_DOCUMENTS: status = documents_step(builder, error); break;
-    case BUILD_IDS: status = ids_step(builder, error); break;
-    case BUILD_ID_MAP: status = id_map_step(builder, error); break;
-    case BUILD_STAMPS: status = stamps_step(builder, error); break;
-    case BUILD_VECTORS: status = vectors_step(builder, error); break;
-    case BUILD_FINISH: status = finish_step(builder, error); break;
-    case BUILD_CODES: status = builder_codes_step(builder, error); break;
-    case BUILD_COLUMNS: status = builder_columns_step(builder, error); break;
-    case BUILD_DONE: break;
+    case BUILD_ORDER:
+        status = order_step(builder, error);
+        break;
+    case BUILD_CREATE:
+        status = create_step(builder, error);
+        break;
+    case BUILD_DOCUMENTS:
+        status = documents_step(builder, error);
+        break;
+    case BUILD_IDS:
+        status = ids_step(builder, error);
+        break;
+    case BUILD_ID_MAP:
+        status = id_map_step(builder, error);
+        break;
+    case BUILD_STAMPS:
+        status = stamps_step(builder, error);
+        break;
+    case BUILD_VECTORS:
+        status = vectors_step(builder, error);
+        break;
+    case BUILD_FINISH:
+        status = finish_step(builder, error);
+        break;
+    case BUILD_CODES:
+        status = builder_codes_step(builder, error);
+        break;
+    case BUILD_COLUMNS:
+        status = builder_columns_step(builder, error);
+        break;
+    case BUILD_DONE:
+        break;
     }
     arena_reset(&builder->scratch);
     if (status == VEER_OK && builder->step == BUILD_DONE) *done = true;

@@ -35,8 +35,8 @@ static veer_status sum_step(builder *builder, const field *field, veer_error *er
 {
     if (builder->position == 0) {
         builder->sum = arena_array(&builder->lasting, field->dims, sizeof *builder->sum);
-        builder->centre = arena_array(&builder->lasting, flat_padded_dims(field->space),
-                                      sizeof *builder->centre);
+        builder->centre =
+            arena_array(&builder->lasting, flat_padded_dims(field->space), sizeof *builder->centre);
         if (!builder->sum || !builder->centre) return error_nomem(error, "a centre", 0);
         memset(builder->sum, 0, field->dims * sizeof *builder->sum);
     }
@@ -45,7 +45,8 @@ static veer_status sum_step(builder *builder, const field *field, veer_error *er
         uint32_t n = builder->vectors_count - builder->position;
         if (n > SUM_BATCH) n = SUM_BATCH;
         VEER_TRY(builder_originals(builder, builder->position, n, vectors, NULL, error));
-        for (uint32_t i = 0; i < n; i++) flat_sum_add(field->space, vectors[i], builder->sum);
+        for (uint32_t i = 0; i < n; i++)
+            flat_sum_add(field->space, vectors[i], builder->sum);
         builder->position += n;
     }
     if (builder->position < builder->vectors_count) return VEER_OK;
@@ -59,13 +60,11 @@ static veer_status sum_step(builder *builder, const field *field, veer_error *er
 static veer_status put_centre(builder *builder, const field *field, veer_error *error)
 {
     VEER_TRY(open_stream(builder, "codes", STREAM_CODES, field->id, error));
-    VEER_TRY(builder_begin(builder, SECTION_CENTRE, field->id, SEGMENT_BLOCK_BYTES,
-                                  error));
+    VEER_TRY(builder_begin(builder, SECTION_CENTRE, field->id, SEGMENT_BLOCK_BYTES, error));
     VEER_TRY(segment_writer_put(builder->writer, builder->centre,
                                 flat_padded_dims(field->space) * sizeof(float), error));
     VEER_TRY(builder_end(builder, error));
-    VEER_TRY(builder_begin(builder, SECTION_CODES, field->id, SEGMENT_BLOCK_BYTES,
-                                  error));
+    VEER_TRY(builder_begin(builder, SECTION_CODES, field->id, SEGMENT_BLOCK_BYTES, error));
     builder->phase = 3;
     return VEER_OK;
 }
@@ -112,12 +111,17 @@ veer_status builder_codes_step(builder *builder, veer_error *error)
     switch (builder->phase) {
     case 0:
         VEER_TRY(builder_open_vectors(builder, field, error));
-        if (builder->vectors_count == 0) builder->field++;
-        else builder->phase = 1;
+        if (builder->vectors_count == 0)
+            builder->field++;
+        else
+            builder->phase = 1;
         return VEER_OK;
-    case 1: return sum_step(builder, field, error);
-    case 2: return put_centre(builder, field, error);
-    default: return blocks_step(builder, field, error);
+    case 1:
+        return sum_step(builder, field, error);
+    case 2:
+        return put_centre(builder, field, error);
+    default:
+        return blocks_step(builder, field, error);
     }
 }
 
@@ -136,8 +140,10 @@ static veer_status write_column(builder *builder, const field *field, veer_error
         columns[p] = NULL;
         veer_status status = segment_column(builder->parts[p].core, builder->collection->schema,
                                             field->id, &columns[p], error);
-        if (status == VEER_PENDING) waits = true;
-        else VEER_TRY(status);
+        if (status == VEER_PENDING)
+            waits = true;
+        else
+            VEER_TRY(status);
         is_empty = is_empty && !columns[p];
         maps[p] = builder->maps[p];
         rows[p] = builder->parts[p].rows;
@@ -150,8 +156,7 @@ static veer_status write_column(builder *builder, const field *field, veer_error
                                       builder->database->allocator, &bytes, error);
     if (status == VEER_OK && bytes.failed) status = error_nomem(error, "a column", bytes.bytes);
     if (status == VEER_OK)
-        status = builder_begin(builder, SECTION_COLUMN, field->id,
-                                      SEGMENT_BLOCK_BYTES, error);
+        status = builder_begin(builder, SECTION_COLUMN, field->id, SEGMENT_BLOCK_BYTES, error);
     if (status == VEER_OK)
         status = segment_writer_put(builder->writer, bytes.data, bytes.bytes, error);
     if (status == VEER_OK) status = builder_end(builder, error);
@@ -168,8 +173,7 @@ veer_status builder_columns_step(builder *builder, veer_error *error)
             schema->fields[builder->field].id >= builder->entry.fields_end))
         builder->field++;
     if (builder->field < schema->fields_count) {
-        if (!builder->writer)
-            VEER_TRY(open_stream(builder, "columns", STREAM_COLUMNS, 0, error));
+        if (!builder->writer) VEER_TRY(open_stream(builder, "columns", STREAM_COLUMNS, 0, error));
         VEER_TRY(write_column(builder, &schema->fields[builder->field], error));
         builder->field++;
         return VEER_OK;

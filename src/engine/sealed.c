@@ -58,10 +58,10 @@ static veer_status check_base(sealed *sealed, veer_error *error)
     VEER_TRY(need_section(sealed, SECTION_ID_TEXTS, UINT64_MAX, &sealed->id_texts, error));
     VEER_TRY(need_section(sealed, SECTION_ID_OFFSETS, (rows + 1) * 4, &sealed->id_offsets, error));
     sealed->map_slots = id_map_slots(rows);
-    VEER_TRY(need_section(sealed, SECTION_ID_MAP_ROWS, sealed->map_slots * 4, &sealed->map_rows,
-                          error));
-    VEER_TRY(need_section(sealed, SECTION_ID_MAP_TAGS, sealed->map_slots * 2, &sealed->map_tags,
-                          error));
+    VEER_TRY(
+        need_section(sealed, SECTION_ID_MAP_ROWS, sealed->map_slots * 4, &sealed->map_rows, error));
+    VEER_TRY(
+        need_section(sealed, SECTION_ID_MAP_TAGS, sealed->map_slots * 2, &sealed->map_tags, error));
     VEER_TRY(need_section(sealed, SECTION_LSNS, rows * 8, &sealed->lsns, error));
     VEER_TRY(need_section(sealed, SECTION_TIMES, rows * 8, &sealed->times, error));
     sealed->id_texts_bytes = segment_section_at(sealed->base, sealed->id_texts).bytes;
@@ -86,22 +86,35 @@ static veer_status check_vectors(sealed *sealed, const schema *schema, veer_erro
     return VEER_OK;
 }
 
-static veer_status open_derived(sealed *sealed, veer_error *error)
+/* Opens every stream, the lost ones aside. When one has to wait, the others are asked as well, so
+ * that the storage hears of all that is wanted. */
+static veer_status open_streams(sealed *sealed, veer_error *error)
 {
+    store *store = sealed->database->store;
+    bool waits = false;
+    veer_status status = segment_open(store, &sealed->entry.base, &sealed->base, error);
+    if (status == VEER_OK)
+        status = blobs_open(sealed->base, SECTION_DOCUMENTS, 0, &sealed->documents, error);
+    if (status == VEER_PENDING)
+        waits = true;
+    else
+        VEER_TRY(status);
     size_t n = sealed->entry.derived_count;
-    if (n == 0) return VEER_OK;
+    if (n == 0) return waits ? VEER_PENDING : VEER_OK;
     sealed->derived = memory_array(sealed->database->allocator, n, sizeof *sealed->derived);
     if (!sealed->derived) return error_nomem(error, "a segment", n * sizeof *sealed->derived);
     for (size_t i = 0; i < n; i++) {
-        veer_status status = segment_open(sealed->database->store,
-                                          &sealed->entry.derived[i].stream, &sealed->derived[i],
-                                          error);
-        /* Lost or damaged: its work is done without it, and again. */
-        if (status == VEER_E_NOTFOUND || status == VEER_E_CORRUPT || status == VEER_E_FORMAT)
-            sealed->derived[i] = NULL;
-        else if (status != VEER_OK) return status;
+        status = segment_open(store, &sealed->entry.derived[i].stream, &sealed->derived[i], error);
+        bool is_lost =
+            status == VEER_E_NOTFOUND || status == VEER_E_CORRUPT || status == VEER_E_FORMAT;
+        if (is_lost)
+            sealed->derived[i] = NULL; /* its work is done without it, and again */
+        else if (status == VEER_PENDING)
+            waits = true;
+        else
+            VEER_TRY(status);
     }
-    return VEER_OK;
+    return waits ? VEER_PENDING : VEER_OK;
 }
 
 veer_status sealed_open(veer_database *database, const sealed_entry *entry, const schema *schema,
@@ -129,11 +142,9 @@ veer_status sealed_open(veer_database *database, const sealed_entry *entry, cons
     }
     if (entry->derived_count > 0)
         memcpy(made->entry.derived, entry->derived, entry->derived_count * sizeof *entry->derived);
-    VEER_GOTO(segment_open(database->store, &entry->base, &made->base, error));
-    VEER_GOTO(blobs_open(made->base, SECTION_DOCUMENTS, 0, &made->documents, error));
+    VEER_GOTO(open_streams(made, error));
     VEER_GOTO(check_base(made, error));
     VEER_GOTO(check_vectors(made, schema, error));
-    VEER_GOTO(open_derived(made, error));
     *out = made;
     made = NULL;
 done:
@@ -152,7 +163,8 @@ void sealed_free(sealed *sealed)
 {
     if (!sealed) return;
     const veer_allocator *allocator = sealed->database->allocator;
-    for (size_t i = 0; i <= VEER_FIELDS_MAX; i++) column_free(atomic_load(&sealed->columns[i]));
+    for (size_t i = 0; i <= VEER_FIELDS_MAX; i++)
+        column_free(atomic_load(&sealed->columns[i]));
     for (size_t i = 0; i < VEER_FIELDS_MAX; i++)
         vectors_free(allocator, atomic_load(&sealed->vectors[i]));
     blobs_close(sealed->documents);
@@ -280,8 +292,7 @@ static veer_status sealed_vectors_get(sealed *sealed, const field *field, sealed
                       : error_nomem(error, "a vector field", sizeof *made);
         if (status == VEER_OK) {
             atomic_fetch_add(&sealed->memory, sizeof *made + (made->rows ? made->count * 4u : 0));
-            atomic_store_explicit(&sealed->vectors[field->vector_slot], made,
-                                  memory_order_release);
+            atomic_store_explicit(&sealed->vectors[field->vector_slot], made, memory_order_release);
         } else {
             vectors_free(allocator, made);
             made = NULL;
@@ -312,8 +323,8 @@ static veer_status load_codes(sealed *sealed, sealed_vectors *vectors, veer_erro
 
 /* ---------------------------------------------------------------- any segment's vectors */
 
-veer_status segment_vectors_open(const segment_ref *ref, const field *field,
-                                 segment_vectors *out, veer_error *error)
+veer_status segment_vectors_open(const segment_ref *ref, const field *field, segment_vectors *out,
+                                 veer_error *error)
 {
     memset(out, 0, sizeof *out);
     out->core = ref->core;
@@ -352,8 +363,10 @@ uint32_t segment_vector_ordinal(const segment_vectors *vectors, uint32_t row)
     uint32_t low = 0, high = vectors->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (vectors->rows[middle] < row) low = middle + 1;
-        else high = middle;
+        if (vectors->rows[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low < vectors->count && vectors->rows[low] == row ? low : ROW_NONE;
 }

@@ -16,8 +16,8 @@
 /* Section kinds and stream kinds: docs/FORMAT.md, "Engine". */
 enum {
     SECTION_ID_TEXTS = 1,
-    SECTION_ID_OFFSETS = 2, /* u32, rows + 1 */
-    SECTION_DOCUMENTS = 3,  /* blobs */
+    SECTION_ID_OFFSETS = 2,  /* u32, rows + 1 */
+    SECTION_DOCUMENTS = 3,   /* blobs */
     SECTION_ID_MAP_ROWS = 4, /* u32 a slot */
     SECTION_ID_MAP_TAGS = 5, /* u16 a slot */
     SECTION_LSNS = 6,        /* u64 a row */
@@ -45,7 +45,7 @@ typedef struct sealed_entry {
     struct {
         store_stream stream;
         uint32_t field; /* of codes; 0 for columns */
-    } *derived; /* in the arena of whoever made the entry; copied by sealed_open */
+    } * derived;        /* in the arena of whoever made the entry; copied by sealed_open */
 } sealed_entry;
 
 /* The vectors of one field, as opened on first touch. */
@@ -54,10 +54,10 @@ typedef struct sealed_vectors {
     uint32_t count;
     uint32_t originals; /* section */
     const float *norms;
-    uint32_t *rows; /* of ordinals; NULL: dense */
+    uint32_t *rows;      /* of ordinals; NULL: dense */
     segment *codes_file; /* NULL: no codes */
     uint32_t codes_section, centre_section;
-    const float *centre;           /* set before blocks */
+    const float *centre;          /* set before blocks */
     _Atomic(const void *) blocks; /* NULL until loaded */
 } sealed_vectors;
 

@@ -40,8 +40,8 @@ veer_status segment_row_id(segment_core *core, uint32_t row, arena *scratch, con
     uint32_t begin, end;
     VEER_TRY(id_range(sealed, row, scratch, &begin, &end, error));
     *bytes = end - begin;
-    return segment_read(sealed->base, sealed->id_texts, begin, *bytes, scratch,
-                        (const void **)id, error);
+    return segment_read(sealed->base, sealed->id_texts, begin, *bytes, scratch, (const void **)id,
+                        error);
 }
 
 veer_status segment_row_document(segment_core *core, uint32_t row, blob_cursor *cursor,
@@ -116,8 +116,8 @@ veer_status segment_find_id(const segment_ref *ref, uint64_t hash, const char *i
         return VEER_OK;
     }
     arena_mark mark = arena_save(scratch);
-    veer_status status = sealed_find(ref->core->as.sealed, ref->dead, hash, id, bytes, scratch,
-                                     row, error);
+    veer_status status =
+        sealed_find(ref->core->as.sealed, ref->dead, hash, id, bytes, scratch, row, error);
     arena_restore(scratch, mark);
     return status;
 }

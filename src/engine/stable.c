@@ -23,8 +23,8 @@ void stable_fini(stable *array)
                           array->element_bytes);
     memory_array_free(array->allocator, directory, array->directory_capacity, sizeof *directory);
     for (size_t i = 0; i < array->retired_count; i++)
-        memory_array_free(array->allocator, array->retired[i].directory,
-                          array->retired[i].capacity, sizeof *directory);
+        memory_array_free(array->allocator, array->retired[i].directory, array->retired[i].capacity,
+                          sizeof *directory);
     memset(array, 0, sizeof *array);
 }
 
@@ -32,7 +32,8 @@ static veer_status grow_directory(stable *array, size_t wanted)
 {
     if (wanted <= array->directory_capacity) return VEER_OK;
     size_t capacity = array->directory_capacity ? array->directory_capacity : 8;
-    while (capacity < wanted) capacity *= 2;
+    while (capacity < wanted)
+        capacity *= 2;
     if (array->retired_count == STABLE_RETIRED_MAX) return VEER_E_NOMEM;
     void **old = atomic_load_explicit(&array->directory, memory_order_relaxed);
     void **directory = memory_array(array->allocator, capacity, sizeof *directory);

@@ -25,7 +25,8 @@ void tombstones_release(tombstones *dead)
 {
     if (!dead || atomic_fetch_sub(&dead->references, 1) != 1) return;
     const veer_allocator *allocator = dead->allocator;
-    for (size_t i = 0; i < dead->pages_count; i++) page_release(allocator, dead->pages[i]);
+    for (size_t i = 0; i < dead->pages_count; i++)
+        page_release(allocator, dead->pages[i]);
     memory_free(allocator, dead, header_bytes(dead->pages_count));
 }
 

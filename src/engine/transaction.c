@@ -68,8 +68,8 @@ veer_status collection_find(const collection_version *collection, uint64_t hash,
     bool waits = false;
     *segment = SIZE_MAX;
     for (size_t i = collection->segments_count; i-- > 0;) {
-        veer_status status = segment_find_id(&collection->segments[i], hash, id, bytes, scratch,
-                                             row, error);
+        veer_status status =
+            segment_find_id(&collection->segments[i], hash, id, bytes, scratch, row, error);
         if (status == VEER_PENDING) {
             waits = true;
             continue;
@@ -103,8 +103,8 @@ static veer_status find_in_base(transaction *transaction, write_target *target, 
     size_t segment;
     uint32_t row;
     *found = false;
-    veer_status status = collection_find(target->base, hash, id, bytes, &transaction->memory,
-                                         &segment, &row, error);
+    veer_status status =
+        collection_find(target->base, hash, id, bytes, &transaction->memory, &segment, &row, error);
     if (status == VEER_PENDING) {
         transaction->waits = true;
         return VEER_OK;
@@ -149,8 +149,8 @@ static veer_status add_item(transaction *transaction, write_target *target, cons
         *existed = target->items[before].is_put;
         target->items[before].is_live = false;
     } else {
-        VEER_TRY(find_in_base(transaction, target, document->hash, document->id,
-                              document->id_bytes, existed, error));
+        VEER_TRY(find_in_base(transaction, target, document->hash, document->id, document->id_bytes,
+                              existed, error));
     }
     uint32_t place = (uint32_t)target->items_count;
     target->items[place] = *item;
@@ -236,8 +236,7 @@ static veer_status lend_centres(const collection_version *base, active *fresh, v
     return VEER_OK;
 }
 
-static veer_status reserve_active(transaction *transaction, write_target *target,
-                                  veer_error *error)
+static veer_status reserve_active(transaction *transaction, write_target *target, veer_error *error)
 {
     const collection_version *base = target->base;
     active *taken = open_active(base);
@@ -251,8 +250,7 @@ static veer_status reserve_active(transaction *transaction, write_target *target
     return taken ? VEER_OK : lend_centres(base, target->active, error);
 }
 
-static veer_status prepare_target(transaction *transaction, write_target *target,
-                                  veer_error *error)
+static veer_status prepare_target(transaction *transaction, write_target *target, veer_error *error)
 {
     const veer_allocator *allocator = transaction->database->allocator;
     const collection_version *base = target->base;
@@ -289,7 +287,8 @@ static veer_status prepare_target(transaction *transaction, write_target *target
     target->next = collection_version_new(allocator, base->collection, base->schema, segments, n);
     if (!target->next) status = error_nomem(error, "a version", 0);
 done:
-    for (size_t i = 0; i < made; i++) tombstones_release(segments[i].dead);
+    for (size_t i = 0; i < made; i++)
+        tombstones_release(segments[i].dead);
     return status;
 }
 
@@ -309,16 +308,17 @@ veer_status transaction_prepare(transaction *transaction, veer_error *error)
     collection_version **changed = arena_array(&transaction->memory, n + 1, sizeof *changed);
     if (!changed) return error_nomem(error, "a transaction", n);
     for (size_t i = 1; i < n; i++)
-        for (size_t j = i; j > 0 && by_collection_id(&transaction->targets[j - 1],
-                                                     &transaction->targets[j]) > 0;
+        for (size_t j = i;
+             j > 0 && by_collection_id(&transaction->targets[j - 1], &transaction->targets[j]) > 0;
              j--) {
             write_target swap = transaction->targets[j];
             transaction->targets[j] = transaction->targets[j - 1];
             transaction->targets[j - 1] = swap;
         }
-    for (size_t i = 0; i < n; i++) changed[i] = transaction->targets[i].next;
-    transaction->next = version_change(transaction->database->allocator, transaction->base,
-                                       changed, n, NULL, 0);
+    for (size_t i = 0; i < n; i++)
+        changed[i] = transaction->targets[i].next;
+    transaction->next =
+        version_change(transaction->database->allocator, transaction->base, changed, n, NULL, 0);
     return transaction->next ? VEER_OK : error_nomem(error, "a version", 0);
 }
 

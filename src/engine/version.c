@@ -16,8 +16,10 @@ void segment_core_acquire(segment_core *core)
 void segment_core_release(segment_core *core)
 {
     if (!core || atomic_fetch_sub(&core->references, 1) != 1) return;
-    if (core->is_sealed) sealed_free(core->as.sealed);
-    else active_free(core->as.active);
+    if (core->is_sealed)
+        sealed_free(core->as.sealed);
+    else
+        active_free(core->as.active);
 }
 
 void segment_ref_acquire(const segment_ref *ref)
@@ -40,7 +42,8 @@ void collection_state_acquire(collection_state *state)
 void collection_state_release(collection_state *state)
 {
     if (!state || atomic_fetch_sub(&state->references, 1) != 1) return;
-    for (size_t i = 0; i < VEER_FIELDS_MAX; i++) flat_space_free(state->spaces[i]);
+    for (size_t i = 0; i < VEER_FIELDS_MAX; i++)
+        flat_space_free(state->spaces[i]);
     memory_free(state->database->allocator, state, sizeof *state);
 }
 
@@ -119,8 +122,8 @@ version *version_change(const veer_allocator *allocator, const version *old,
     size_t from = 0, with = 0;
     while (from < old->collections_count || with < changed_count) {
         collection_version *next;
-        uint32_t a = from < old->collections_count ? old->collections[from]->collection->id
-                                                   : UINT32_MAX;
+        uint32_t a =
+            from < old->collections_count ? old->collections[from]->collection->id : UINT32_MAX;
         uint32_t b = with < changed_count ? changed[with]->collection->id : UINT32_MAX;
         if (b <= a) {
             next = changed[with++];
@@ -129,7 +132,8 @@ version *version_change(const veer_allocator *allocator, const version *old,
             next = old->collections[from++];
         }
         bool keep = true;
-        for (size_t i = 0; i < dropped_count; i++) keep = keep && dropped[i] != next->collection->id;
+        for (size_t i = 0; i < dropped_count; i++)
+            keep = keep && dropped[i] != next->collection->id;
         if (!keep) continue;
         collection_version_acquire(next);
         made->collections[made->collections_count++] = next;

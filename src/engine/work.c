@@ -10,7 +10,7 @@
 #include "engine/write_record.h"
 #include "platform/clock.h"
 
-#define RELOG_BYTES (1u << 20)       /* collections with less new data are logged again */
+#define RELOG_BYTES (1u << 20)        /* collections with less new data are logged again */
 #define RELOG_RECORD_BYTES (4u << 20) /* of one record, at most about */
 
 typedef enum job_kind { JOB_SEAL, JOB_MERGE, JOB_REPAIR } job_kind;
@@ -35,9 +35,8 @@ void database_remove_later(veer_database *database, const char *name, uint64_t f
 {
     thread_mutex_lock(&database->state);
     /* Without memory for the queue the stream stays until the next opening, which removes it. */
-    if (memory_grow(database->allocator, (void **)&database->removals,
-                    &database->removals_capacity, database->removals_count + 1,
-                    sizeof *database->removals) == VEER_OK) {
+    if (memory_grow(database->allocator, (void **)&database->removals, &database->removals_capacity,
+                    database->removals_count + 1, sizeof *database->removals) == VEER_OK) {
         struct stream_removal *removal = &database->removals[database->removals_count++];
         strncpy(removal->name, name, sizeof removal->name - 1);
         removal->from = from;
@@ -66,7 +65,8 @@ static void remove_streams(veer_database *database)
     thread_mutex_lock(&database->writer);
     uint64_t generation = store_generation(database->store);
     thread_mutex_unlock(&database->writer);
-    while (next_removal(database, generation, name)) store_remove(database->store, name);
+    while (next_removal(database, generation, name))
+        store_remove(database->store, name);
     store_remove_pending(database->store);
 }
 
@@ -111,6 +111,7 @@ done:
 static veer_status begin_checkpoint(veer_database *database, bool seal_all, veer_error *error)
 {
     if (store_checkpoint_under_way(database->store)) return VEER_OK;
+    if (store_last_lsn(database->store) == database->sealed_lsn) return VEER_OK;
     uint64_t boundary;
     VEER_TRY(store_switch_log(database->store, &boundary, error));
     version *present = version_acquire(database);
@@ -126,6 +127,18 @@ static veer_status begin_checkpoint(veer_database *database, bool seal_all, veer
     }
     version_release(present);
     return VEER_OK;
+}
+
+void work_resume_checkpoint(veer_database *database)
+{
+    if (!store_checkpoint_under_way(database->store)) return;
+    const version *present = database->present;
+    for (size_t c = 0; c < present->collections_count; c++) {
+        const collection_version *collection = present->collections[c];
+        size_t n = collection->segments_count;
+        if (n > 0 && !collection->segments[n - 1].core->is_sealed)
+            collection->segments[n - 1].core->as.active->is_frozen = true;
+    }
 }
 
 static bool is_due(veer_database *database)
@@ -216,7 +229,8 @@ static veer_status carry_dead(veer_database *database, const struct job *job,
                               const segment_ref *now, tombstones **out, veer_error *error)
 {
     size_t count = 0, capacity = 0;
-    for (size_t p = 0; p < job->parts_count; p++) capacity += now[p].dead ? now[p].dead->dead : 0;
+    for (size_t p = 0; p < job->parts_count; p++)
+        capacity += now[p].dead ? now[p].dead->dead : 0;
     if (capacity == 0) return VEER_OK;
     uint32_t *rows = memory_array(database->allocator, capacity, sizeof *rows);
     if (!rows) return error_nomem(error, "deleted rows", capacity);
@@ -257,12 +271,11 @@ static veer_status replace_parts(veer_database *database, const struct job *job,
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
         if (i == first && fresh)
-            segments[count++] =
-                (segment_ref){fresh, dead, fresh->as.sealed->entry.rows};
+            segments[count++] = (segment_ref){fresh, dead, fresh->as.sealed->entry.rows};
         if (i < first || i >= first + job->parts_count) segments[count++] = old->segments[i];
     }
-    changed = collection_version_new(database->allocator, old->collection, old->schema, segments,
-                                     count);
+    changed =
+        collection_version_new(database->allocator, old->collection, old->schema, segments, count);
     *out = changed ? version_change(database->allocator, present, &changed, 1, NULL, 0) : NULL;
     if (!*out) status = error_nomem(error, "a version", 0);
 done:
@@ -283,8 +296,8 @@ static veer_status commit_generation(veer_database *database, const version *ver
     store_stream *streams = NULL;
     size_t count = 0;
     veer_status status =
-        manifest_write(version, database->next_collection_id, database->next_segment_number,
-                       &arena, &payload, &streams, &count, error);
+        manifest_write(version, database->next_collection_id, database->next_segment_number, &arena,
+                       &payload, &streams, &count, error);
     if (status == VEER_OK)
         status = store_commit(database->store, payload.data, payload.bytes, streams, count,
                               recycle_log, error);
@@ -350,8 +363,10 @@ static bool find_frozen(const version *present, size_t *collection, size_t *segm
 static veer_status end_checkpoint(veer_database *database, veer_error *error)
 {
     thread_mutex_lock(&database->writer);
+    uint64_t boundary = store_boundary(database->store);
     version *present = version_acquire(database);
     veer_status status = commit_generation(database, present, true, error);
+    if (status == VEER_OK) database->sealed_lsn = boundary;
     version_release(present);
     thread_mutex_unlock(&database->writer);
     return status;
@@ -381,9 +396,9 @@ static veer_status next_job(veer_database *database, bool *idle, veer_error *err
     } else if (checkpoint) {
         status = end_checkpoint(database, error);
     } else if (merge_choose(present, database->wants_compact, &c, &first, &count, &why)) {
-        status = job_new(database, why == MERGE_REPAIR ? JOB_REPAIR : JOB_MERGE,
-                         present->collections[c], &present->collections[c]->segments[first], count,
-                         error);
+        status =
+            job_new(database, why == MERGE_REPAIR ? JOB_REPAIR : JOB_MERGE, present->collections[c],
+                    &present->collections[c]->segments[first], count, error);
     } else {
         database->wants_compact = false;
         *idle = true;
@@ -418,8 +433,8 @@ bool work_is_left(veer_database *database)
 }
 
 /* Works until `stop` says so, idle, or an error; the work lock is held. */
-static veer_status work_until(veer_database *database, bool (*stop)(void *context),
-                              void *context, veer_error *error)
+static veer_status work_until(veer_database *database, bool (*stop)(void *context), void *context,
+                              veer_error *error)
 {
     bool idle = false;
     while (!idle) {
@@ -478,8 +493,8 @@ static bool is_stopped(void *context)
     return work->only_checkpoint && !work->database->job && !checkpoint_under_way(work->database);
 }
 
-static veer_status checkpoint_locked(veer_database *database, veer_progress progress,
-                                     void *context, veer_error *error)
+static veer_status checkpoint_locked(veer_database *database, veer_progress progress, void *context,
+                                     veer_error *error)
 {
     /* A merge under way can be done again; the checkpoint comes first. */
     if (database->job && database->job->kind != JOB_SEAL) work_abandon(database);

@@ -19,6 +19,9 @@ veer_status work_make_room(veer_database *database, veer_error *error);
 /* After a write, under the writer lock: begins a checkpoint when the log asks for one. What goes wrong here does not
  * fail the write; it is tried again by the next one. */
 void work_after_write(veer_database *database);
+/* After recovery: when a checkpoint was under way, what both log files hold is in the active
+ * segments now; they freeze, so that ending it seals them. */
+void work_resume_checkpoint(veer_database *database);
 /* Marks a sealed segment: its streams are removed when nobody reads it any more and the store is at
  * generation `from`, which attaches them no longer. */
 void work_detach(segment_core *core, uint64_t from);

@@ -45,8 +45,8 @@ static veer_status read_value(const char *text, size_t bytes, const char *what, 
     yyjson_alc alc;
     json_arena(&alc, arena);
     yyjson_read_err why;
-    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text, bytes, YYJSON_READ_BIGNUM_AS_RAW,
-                                       &alc, &why);
+    yyjson_doc *doc =
+        yyjson_read_opts((char *)(uintptr_t)text, bytes, YYJSON_READ_BIGNUM_AS_RAW, &alc, &why);
     if (!doc && why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
         return error_nomem(error, "a JSON text", bytes);
     if (!doc)
@@ -62,11 +62,12 @@ static veer_status each_value(const veer_operation *operation, const char *what,
 {
     const char *text = operation->documents;
     if (!text) VEER_FAIL(error, VEER_E_INVALID, "%s: there is no JSON", what);
-    const char *end = text + (operation->documents_bytes ? operation->documents_bytes
-                                                         : strlen(text));
+    const char *end =
+        text + (operation->documents_bytes ? operation->documents_bytes : strlen(text));
     size_t number = 0;
     yyjson_val *value = NULL;
-    while (text < end && is_space(*text)) text++;
+    while (text < end && is_space(*text))
+        text++;
     if (text < end && *text == '[') {
         VEER_TRY(read_value(text, (size_t)(end - text), what, 0, arena, &value, error));
         yyjson_arr_iter items = yyjson_arr_iter_with(value);
@@ -80,7 +81,8 @@ static veer_status each_value(const veer_operation *operation, const char *what,
         VEER_TRY(read_value(text, (size_t)(line_end - text), what, number, arena, &value, error));
         VEER_TRY(each(context, value, number, error));
         text = line_end;
-        while (text < end && is_space(*text)) text++;
+        while (text < end && is_space(*text))
+            text++;
     }
     if (operation->count != 0 && operation->count != number)
         VEER_FAIL(error, VEER_E_INVALID, "%s: count is %zu, but there are %zu", what,
@@ -119,13 +121,12 @@ static veer_status do_put(write_call *call, const veer_operation *operation, wri
 {
     arena *arena = &call->transaction.memory;
     const schema *schema = target->base->schema;
-    document_vectors *vectors =
-        arena_array(arena, operation->vectors_count + 1, sizeof *vectors);
+    document_vectors *vectors = arena_array(arena, operation->vectors_count + 1, sizeof *vectors);
     if (!vectors) return error_nomem(error, "a transaction", operation->vectors_count);
     if (operation->vectors_count > 0 && operation->count == 0)
         VEER_FAIL(error, VEER_E_INVALID, "with vectors beside the documents, count must be given");
-    VEER_TRY(document_vectors_resolve(schema, operation->vectors, operation->vectors_count,
-                                      vectors, error));
+    VEER_TRY(document_vectors_resolve(schema, operation->vectors, operation->vectors_count, vectors,
+                                      error));
     size_t first = target->items_count;
     put_context put = {call, target, vectors, operation->vectors_count,
                        operation->kind == VEER_WRITE_INSERT};
@@ -169,8 +170,7 @@ static veer_status add_id(id_list *list, const char *id, size_t bytes, veer_erro
     return check_log_bytes(list->call, bytes + 2, error);
 }
 
-static veer_status delete_value(void *context, yyjson_val *value, size_t number,
-                                veer_error *error)
+static veer_status delete_value(void *context, yyjson_val *value, size_t number, veer_error *error)
 {
     if (!yyjson_is_str(value))
         VEER_FAIL(error, VEER_E_ID, "delete: id number %zu is %s, not a string", number,
@@ -201,8 +201,8 @@ static veer_status matching_ids(id_list *list, const collection_version *base,
     column_source source = {ref->core, base->schema};
     filter_columns columns = {&source, find_column, ref->rows};
     size_t matches = 0;
-    VEER_TRY(filter_evaluate(filter, &columns, list->call->database->allocator, bits, &matches,
-                             error));
+    VEER_TRY(
+        filter_evaluate(filter, &columns, list->call->database->allocator, bits, &matches, error));
     tombstones_clear(ref->dead, bits, ref->rows);
     bool waits = false;
     for (size_t row = bitset_next(bits, ref->rows, 0); row < ref->rows;
@@ -210,8 +210,10 @@ static veer_status matching_ids(id_list *list, const collection_version *base,
         const char *id = NULL;
         size_t bytes = 0;
         veer_status status = segment_row_id(ref->core, (uint32_t)row, arena, &id, &bytes, error);
-        if (status == VEER_PENDING) waits = true;
-        else VEER_TRY(status);
+        if (status == VEER_PENDING)
+            waits = true;
+        else
+            VEER_TRY(status);
         if (!waits) VEER_TRY(add_id(list, id, bytes, error));
     }
     return waits ? VEER_PENDING : VEER_OK;
@@ -223,8 +225,8 @@ static veer_status filter_ids(id_list *list, const veer_operation *operation,
     arena *arena = &list->call->transaction.memory;
     yyjson_doc *text = NULL, *parameters = NULL;
     const filter *parsed = NULL, *bound = NULL;
-    VEER_TRY(json_parse(operation->filter, strlen(operation->filter), "filter", arena, &text,
-                        error));
+    VEER_TRY(
+        json_parse(operation->filter, strlen(operation->filter), "filter", arena, &text, error));
     if (operation->parameters)
         VEER_TRY(json_parse(operation->parameters, strlen(operation->parameters), "parameters",
                             arena, &parameters, error));
@@ -235,8 +237,10 @@ static veer_status filter_ids(id_list *list, const veer_operation *operation,
     bool waits = false;
     for (size_t i = 0; i < base->segments_count; i++) {
         veer_status status = matching_ids(list, base, &base->segments[i], bound, error);
-        if (status == VEER_PENDING) waits = true;
-        else VEER_TRY(status);
+        if (status == VEER_PENDING)
+            waits = true;
+        else
+            VEER_TRY(status);
     }
     return waits ? VEER_PENDING : VEER_OK;
 }
@@ -248,9 +252,10 @@ static veer_status do_delete(write_call *call, const veer_operation *operation,
         VEER_FAIL(error, VEER_E_INVALID, "delete needs ids or a filter: one of the two");
     id_list list = {.call = call};
     if (operation->documents)
-        VEER_TRY(each_value(operation, "delete", &call->transaction.memory, delete_value, &list,
-                            error));
-    else VEER_TRY(filter_ids(&list, operation, target->base, error));
+        VEER_TRY(
+            each_value(operation, "delete", &call->transaction.memory, delete_value, &list, error));
+    else
+        VEER_TRY(filter_ids(&list, operation, target->base, error));
     if (list.count == 0) return VEER_OK;
     for (size_t i = 0; i < list.count; i++)
         VEER_TRY(transaction_delete(&call->transaction, target, list.ids[i].id, list.ids[i].bytes,
@@ -293,21 +298,22 @@ static veer_status run(write_call *call, const veer_operation *operations, size_
         veer_status status = operations[i].kind == VEER_WRITE_DELETE
                                  ? do_delete(call, &operations[i], target, error)
                                  : do_put(call, &operations[i], target, error);
-        if (status == VEER_PENDING) waits = true;
-        else VEER_TRY(status);
+        if (status == VEER_PENDING)
+            waits = true;
+        else
+            VEER_TRY(status);
     }
     if (waits) return VEER_PENDING;
     uint64_t lsn = transaction->base->lsn;
     if (call->records_count > 0) {
         VEER_TRY(transaction_prepare(transaction, error));
-        VEER_TRY(store_append(call->database->store, call->records, call->records_count, &lsn,
-                              error));
+        VEER_TRY(
+            store_append(call->database->store, call->records, call->records_count, &lsn, error));
         transaction_apply(transaction, lsn, call->now_ms);
     } else if (transaction->waits) {
         return VEER_PENDING;
     }
-    if (result)
-        *result = (veer_write_result){lsn, transaction->written, transaction->deleted};
+    if (result) *result = (veer_write_result){lsn, transaction->written, transaction->deleted};
     return VEER_OK;
 }
 

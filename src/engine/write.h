@@ -34,8 +34,8 @@ typedef struct write_target {
     collection_version *base;
     struct write_item *items;
     size_t items_count, items_capacity;
-    hash_table by_id; /* live items */
-    row_list *dead;   /* one a segment of `base` */
+    hash_table by_id;      /* live items */
+    row_list *dead;        /* one a segment of `base` */
     const document **puts; /* live ones, in order */
     size_t puts_count;
     record_stamp *stamps;
@@ -88,7 +88,7 @@ veer_status replay_record(void *database, const store_record *record, veer_error
 veer_status collection_define(veer_database *database, uint32_t id, const char *name,
                               schema *schema, bool log, veer_error *error);
 veer_status collection_remove(veer_database *database, uint32_t id, bool log, veer_error *error);
-collection_state *collection_by_id(veer_database *database, uint32_t id);     /* or NULL */
+collection_state *collection_by_id(veer_database *database, uint32_t id);        /* or NULL */
 collection_state *collection_by_name(veer_database *database, const char *name); /* or NULL */
 
 #endif

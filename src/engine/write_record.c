@@ -50,7 +50,8 @@ static void take_parts(const part_list *list, uint32_t collection, uint16_t type
 uint64_t record_bytes(const store_append_record *record)
 {
     uint64_t bytes = 0;
-    for (size_t i = 0; i < record->parts_count; i++) bytes += record->parts[i].bytes;
+    for (size_t i = 0; i < record->parts_count; i++)
+        bytes += record->parts[i].bytes;
     return bytes;
 }
 
@@ -58,14 +59,14 @@ uint64_t record_bytes(const store_append_record *record)
 static uint32_t vectors_present(const document *const *documents, size_t count, uint32_t slot)
 {
     uint32_t present = 0;
-    for (size_t i = 0; i < count; i++) present += documents[i]->vectors[slot] != NULL;
+    for (size_t i = 0; i < count; i++)
+        present += documents[i]->vectors[slot] != NULL;
     return present;
 }
 
 veer_status record_upsert(arena *arena, const schema *schema, uint32_t collection,
                           const document *const *documents, size_t count, int64_t written_ms,
-                          const record_stamp *stamps, store_append_record *out,
-                          veer_error *error)
+                          const record_stamp *stamps, store_append_record *out, veer_error *error)
 {
     size_t bitmap = (count + 7) / 8;
     size_t head = UPSERT_HEADER_BYTES + count * 4 + (stamps ? count * 16 : 0) +
@@ -121,9 +122,9 @@ veer_status record_upsert(arena *arena, const schema *schema, uint32_t collectio
     return VEER_OK;
 }
 
-veer_status record_rows(arena *arena, const schema *schema, uint32_t collection,
-                        segment_core *core, const uint32_t *rows, size_t count,
-                        store_append_record *out, veer_error *error)
+veer_status record_rows(arena *arena, const schema *schema, uint32_t collection, segment_core *core,
+                        const uint32_t *rows, size_t count, store_append_record *out,
+                        veer_error *error)
 {
     active *active = core->as.active;
     size_t slots = schema->vectors_count ? schema->vectors_count : 1;
@@ -220,7 +221,8 @@ static veer_status read_presence(const store_record *record, byte_reader *reader
     if (!copy) return error_nomem(error, "a log record", count / 8);
     memcpy(copy, bits, (count + 7) / 8);
     uint32_t ones = 0;
-    for (size_t i = 0; i < count; i++) ones += copy[i / 8] >> (i % 8) & 1;
+    for (size_t i = 0; i < count; i++)
+        ones += copy[i / 8] >> (i % 8) & 1;
     if (ones != *present) return bad_record(record, error);
     out->field = field;
     out->present = copy;
@@ -269,14 +271,15 @@ veer_status record_read_upsert(const store_record *record, const schema *schema,
     if (flags & UPSERT_HAS_STAMPS) out->stamps = arena_array(arena, count + 1, sizeof *out->stamps);
     if (!out->texts || !out->vectors || !present || ((flags & UPSERT_HAS_STAMPS) && !out->stamps))
         return error_nomem(error, "a log record", count * sizeof *out->texts);
-    for (size_t i = 0; i < count; i++) out->texts[i].bytes = byte_reader_u32(&reader);
+    for (size_t i = 0; i < count; i++)
+        out->texts[i].bytes = byte_reader_u32(&reader);
     for (size_t i = 0; out->stamps && i < count; i++) {
         out->stamps[i].lsn = byte_reader_u64(&reader);
         out->stamps[i].written_ms = (int64_t)byte_reader_u64(&reader);
     }
     for (size_t i = 0; i < fields; i++)
-        VEER_TRY(read_presence(record, &reader, schema, count, arena, &out->vectors[i],
-                               &present[i], error));
+        VEER_TRY(read_presence(record, &reader, schema, count, arena, &out->vectors[i], &present[i],
+                               error));
     for (size_t i = 0; i < count; i++)
         out->texts[i].id = (const char *)byte_reader_get(&reader, out->texts[i].bytes);
     byte_reader_align(&reader, 4);
@@ -297,7 +300,8 @@ veer_status record_read_delete(const store_record *record, arena *arena, record_
     if (reader.failed || n > record->bytes / 2) return bad_record(record, error);
     record_id *list = arena_array(arena, n + 1, sizeof *list);
     if (!list) return error_nomem(error, "a log record", n * sizeof *list);
-    for (size_t i = 0; i < n; i++) list[i].bytes = byte_reader_u16(&reader);
+    for (size_t i = 0; i < n; i++)
+        list[i].bytes = byte_reader_u16(&reader);
     for (size_t i = 0; i < n; i++)
         list[i].id = (const char *)byte_reader_get(&reader, list[i].bytes);
     if (reader.failed || byte_reader_left(&reader) != 0) return bad_record(record, error);

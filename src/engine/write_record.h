@@ -23,8 +23,7 @@ typedef struct record_stamp {
  * record's own LSN and `written_ms` are those of every document. */
 veer_status record_upsert(arena *arena, const schema *schema, uint32_t collection,
                           const document *const *documents, size_t count, int64_t written_ms,
-                          const record_stamp *stamps, store_append_record *out,
-                          veer_error *error);
+                          const record_stamp *stamps, store_append_record *out, veer_error *error);
 /* The same for rows of an active segment: those of `rows` (ascending), with their stamps. */
 veer_status record_rows(arena *arena, const schema *schema, uint32_t collection,
                         segment_core *active, const uint32_t *rows, size_t count,
@@ -44,8 +43,8 @@ uint64_t record_bytes(const store_append_record *record);
 typedef struct record_documents {
     size_t count;
     int64_t written_ms;
-    record_stamp *stamps;    /* NULL: none */
-    record_id *texts;        /* JSON of each document */
+    record_stamp *stamps; /* NULL: none */
+    record_id *texts;     /* JSON of each document */
     size_t vectors_count;
     document_vectors *vectors; /* copied into the arena, aligned; by the schema's fields */
 } record_documents;

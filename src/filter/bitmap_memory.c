@@ -91,6 +91,7 @@ void bitmap_memory_reset(bitmap_memory *memory)
 
 veer_status bitmap_memory_reserve(bitmap_memory *memory, size_t bytes)
 {
+    memory->promised = bytes;
     if (memory->left >= bytes) return VEER_OK;
     size_t wanted = bytes < CHUNK_BYTES_MIN ? CHUNK_BYTES_MIN : bytes;
     if (!size_add(wanted, CHUNK_HEADER, &wanted)) return VEER_E_NOMEM;
@@ -121,14 +122,14 @@ void *veer_roaring_malloc(size_t size)
         memory->unused[order] = found->next_unused;
     } else {
         size_t cost = order_cost(order);
-        if (memory->left < cost) {
+        if (memory->promised < cost) {
             memory->shortfalls++;
             if (bitmap_memory_reserve(memory, cost) != VEER_OK) return NULL;
         }
         found = (block *)(void *)memory->next;
         memory->next += cost;
         memory->left -= cost;
-        memory->cut += cost;
+        memory->promised -= cost;
     }
     found->order = order;
     return (uint8_t *)found + BITMAP_MEMORY_HEADER;

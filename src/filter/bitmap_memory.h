@@ -8,8 +8,8 @@
  *
  * Blocks are powers of two from 32 bytes up behind a header of 32, so that everything is aligned
  * for CRoaring's bitsets; freed blocks wait in a list of their size. Should the bound be wrong
- * after all, a call falls back to the allocator and counts it in `shortfalls`, which the tests
- * require to stay 0.
+ * after all, a call takes what the chunk has left or the allocator gives, and counts it in
+ * `shortfalls`, which the tests require to stay 0.
  *
  * The pointer to the entered arena is thread-local: the one exception to "no global mutable
  * state" in this room, since malloc has no context parameter.
@@ -34,7 +34,7 @@ typedef struct bitmap_memory {
     uint8_t *next;
     size_t left; /* bytes behind `next` */
     struct bitmap_memory_block *unused[BITMAP_MEMORY_ORDERS];
-    size_t cut;        /* bytes cut from chunks so far */
+    size_t promised;   /* bytes of the last reservation that are not cut yet */
     size_t shortfalls; /* blocks that the reservation did not cover: a defect */
 } bitmap_memory;
 

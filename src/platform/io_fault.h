@@ -77,8 +77,8 @@ typedef enum io_wait {
 } io_wait;
 
 /* `kinds`: of OPEN, READ, WRITE, REMOVE. What is read is "there" in pages of 4096 bytes, which stay
- * (until io_fault_forget); written pages are not there by that. An open, write or remove that
- * waited works when it is called again with the same arguments, and waits again after that. */
+ * (until io_fault_forget); written pages are not there by that. An open that waited works from
+ * then on, a create, write or remove once, when it is called again with the same arguments. */
 void io_fault_wait(io_fault *fault, io_wait wait, unsigned kinds, uint64_t seed);
 /* All pages are gone, all waiting calls are forgotten. */
 void io_fault_forget(io_fault *fault);

@@ -173,7 +173,8 @@ void segment_close(segment *self)
     const veer_allocator *allocator = home->allocator;
     for (size_t i = 0; i < self->entries_count && self->ready != NULL; i++)
         free_ready(allocator, atomic_load(&self->ready[i]));
-    for (size_t i = 0; i < self->entries_count && self->loaded != NULL; i++)
+    /* Entries may be missing where memory ran out between the three arrays: nothing is loaded then. */
+    for (size_t i = 0; i < self->entries_count && self->loaded && self->entries; i++)
         memory_array_free(allocator, atomic_load(&self->loaded[i]), (size_t)self->entries[i].bytes,
                           1);
     atomic_fetch_sub(&home->resident_bytes, atomic_load(&self->resident));

@@ -48,6 +48,13 @@ static void check_cut(timeline *timeline, size_t event, io_cut cut, uint64_t see
                  (int)io_fault_event_call(timeline->fault, event ? event - 1 : 0),
                  io_fault_event_name(timeline->fault, event ? event - 1 : 0), state, least, most,
                  error.message);
+    if (state >= 0) {
+        assert_int_equal(scenario_settle(&table, &error), VEER_OK);
+        int settled = scenario_state(&table, &error);
+        if (settled != state)
+            fail_msg("after event %zu, seed %llu: state %d became %d by a checkpoint: %s", event,
+                     (unsigned long long)seed, state, settled, error.message);
+    }
     io_memory_free(&table);
 }
 

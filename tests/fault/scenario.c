@@ -265,3 +265,15 @@ int scenario_state(const veer_io *io, veer_error *error)
     veer_close(database, &ignored);
     return found;
 }
+
+veer_status scenario_settle(const veer_io *io, veer_error *error)
+{
+    veer_database *database = NULL;
+    veer_status status = veer_open(NULL, io, "{\"sync\":\"full\"}", NULL, &database, error);
+    if (status != VEER_OK) return status;
+    status = veer_checkpoint(database, NULL, NULL, error);
+    if (status == VEER_OK) status = veer_compact(database, NULL, NULL, error);
+    veer_error ignored;
+    veer_status closed = veer_close(database, &ignored);
+    return status != VEER_OK ? status : closed;
+}

@@ -33,5 +33,7 @@ void scenario_run(scenario *scenario);
 /* Opens the database of `io` and says which state it shows: 0 ... SCENARIO_TRANSACTIONS; -1: it does not open (`error` says why);
  * -2: none of the states (`error` says what differs). Also searches, so that vectors and codes are touched. */
 int scenario_state(const veer_io *io, veer_error *error);
+/* Opens it, ends what was under way, seals and merges everything, closes it: its state must not change by that. */
+veer_status scenario_settle(const veer_io *io, veer_error *error);
 
 #endif
