@@ -3,8 +3,8 @@
  * All imports are of module "veer". `storage` is the number that JavaScript gave to io_host_new for
  * one database's storage; several may be open at once. Pointers are offsets into the module's
  * memory (unsigned); names are UTF-8 without an end mark, [a-z0-9._-]{1,64}; u64 and i64 arrive as
- * BigInt. Numbers are written little-endian through pointers. A callback must make its view of
- * the memory anew in each call: the memory grows.
+ * BigInt, u32 and pointers as signed numbers (`>>> 0`). Numbers are written little-endian through
+ * pointers. A callback must make its view of the memory anew in each call: the memory grows.
  *
  *   io_open       (storage u32, name ptr, name_bytes u32, flags u32, handle_out ptr to u32) -> i32
  *   io_close      (storage u32, handle u32)
