@@ -160,11 +160,11 @@ static veer_status print_rows(const cli_context *cli, cli_table *table, bool hea
     at = table->cells.data;
     for (size_t i = 0; i < table->count; i++) {
         size_t column = i % columns;
-        bool dim = !headings && column == 0 && cli->stdout_colours;
-        fputs(dim ? "\033[1m" : "", stdout);
+        bool bold = !headings && column == 0 && cli->stdout_colours;
+        fputs(bold ? "\033[1m" : "", stdout);
         print_cell(cli, at, widths[column], table->columns[column].right, column + 1 == columns,
                    room);
-        fputs(dim ? "\033[0m" : "", stdout);
+        fputs(bold ? "\033[0m" : "", stdout);
         fputs(column + 1 == columns ? "\n" : "  ", stdout);
         at += strlen(at) + 1;
     }
