@@ -78,7 +78,7 @@ veer_status build_nomem(const filter_builder *builder)
 
 filter_excerpt excerpt_of(const char *text, size_t bytes, char quote)
 {
-    const size_t shown_max = 48; /* bytes, arbitrary */
+    const size_t shown_max = 40; /* bytes, arbitrary */
     filter_excerpt excerpt;
     size_t used = 0, shown = bytes;
     if (shown > shown_max) {
@@ -91,7 +91,11 @@ filter_excerpt excerpt_of(const char *text, size_t bytes, char quote)
     for (size_t i = 0; i < shown; i++) {
         unsigned char byte = (unsigned char)text[i];
         bool printable = byte >= 0x20 && byte != 0x7F && (byte < 0x80 || valid);
-        excerpt.text[used++] = printable ? (char)byte : '?';
+        if (printable) {
+            excerpt.text[used++] = (char)byte;
+        } else {
+            used += (size_t)snprintf(excerpt.text + used, 5, "\\x%02X", byte);
+        }
     }
     if (shown < bytes) {
         memcpy(excerpt.text + used, "...", 3);

@@ -57,9 +57,10 @@ veer_status
 build_fail(const filter_builder *builder, const filter_place *place, veer_status status,
            const char *format, ...);
 
-/* A piece of a source text made fit for an error text: quoted, shortened, no control characters. */
+/* A piece of a source text made fit for an error text: quoted, shortened, what
+ * does not print as \xNN. */
 typedef struct filter_excerpt {
-    char text[72];
+    char text[176];
 } filter_excerpt;
 filter_excerpt excerpt_of(const char *text, size_t bytes, char quote);
 filter_excerpt excerpt_of_scalar(const filter_scalar *scalar);

@@ -102,7 +102,7 @@ static void put_bound(byte_writer *out, const filter_node *node, bool is_lower)
     put_operand(out, node->field.type, is_lower ? &bounds->lower : &bounds->upper);
 }
 
-static void put_between(byte_writer *out, const filter_node *node, bool is_not)
+static void put_between(byte_writer *out, const filter_node *node, bool is_not, bool is_inner)
 {
     const filter_bounds *bounds = &node->bounds;
     bool is_closed = !bounds->lower_open && !bounds->upper_open;
@@ -114,7 +114,7 @@ static void put_between(byte_writer *out, const filter_node *node, bool is_not)
         put_operand(out, node->field.type, &bounds->upper);
         return;
     }
-    bool is_group = is_not || (bounds->has_lower && bounds->has_upper);
+    bool is_group = is_not || (is_inner && bounds->has_lower && bounds->has_upper);
     if (is_not) put(out, "NOT ");
     if (is_group) put(out, "(");
     if (bounds->has_lower) put_bound(out, node, true);
@@ -141,7 +141,7 @@ static void put_node(byte_writer *out, const filter_node *node, bool is_not, boo
         put_listed(out, node, is_not);
         break;
     case FILTER_BETWEEN:
-        put_between(out, node, is_not);
+        put_between(out, node, is_not, is_inner);
         break;
     case FILTER_AND:
     case FILTER_OR:
