@@ -298,6 +298,7 @@ static veer_status follow(recovered_log *log, wal_reader *reader, veer_error *er
     log->committed_end = STORAGE_PAGE_BYTES;
     log->last_lsn = log->header.start_lsn - 1;
     log->durable_lsn = log->last_lsn;
+    log->vouched_end = STORAGE_PAGE_BYTES;
     log->crc = log->header.crc;
     for (;;) {
         wal_record record;
@@ -316,6 +317,7 @@ static veer_status follow(recovered_log *log, wal_reader *reader, veer_error *er
             break;
         }
         if (record.durable_lsn > log->durable_lsn) log->durable_lsn = record.durable_lsn;
+        if (record.durable_lsn >= log->last_lsn) log->vouched_end = log->committed_end;
         records++;
         if ((record.record.flags & STORE_RELOG) != 0) relogged++;
         if (!record.is_commit) continue;

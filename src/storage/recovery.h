@@ -25,6 +25,7 @@ typedef struct recovered_log {
     uint64_t relogged;      /* of these, with RELOG */
     uint64_t uncommitted;   /* whole records behind the committed end */
     uint64_t durable_lsn;   /* the highest that a record vouches for */
+    uint64_t vouched_end;   /* every record that ends here or before is among those */
     bool switched;          /* ends in SWITCH */
 } recovered_log;
 

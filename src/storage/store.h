@@ -103,7 +103,7 @@ typedef struct store_append_record {
  * of the last one; they are consecutive. */
 veer_status store_append(store *store, const store_append_record *records, size_t n,
                          uint64_t *last_lsn, veer_error *error);
-/* Makes every appended record durable, whatever the mode. */
+/* Makes every appended record durable, whatever the mode. (VEER_PENDING: only in mode none, after opening.) */
 veer_status store_sync_log(store *store, veer_error *error);
 /* For mode interval: syncs when the interval is over. */
 veer_status store_sync_if_due(store *store, veer_error *error);

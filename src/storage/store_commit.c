@@ -73,6 +73,25 @@ static veer_status write_catalogue(store *self, veer_error *error)
     return VEER_OK;
 }
 
+/* Slot 1 as it reads, written once more: a sync that failed in an earlier program may have left it
+ * to be lost, and slot 0 is written over next. */
+static veer_status secure_slot(store *self, veer_error *error)
+{
+    const veer_io *io = &self->io;
+    if (self->slots_secured) return VEER_OK;
+    uint8_t *page = memory_new(self->allocator, STORAGE_PAGE_BYTES);
+    if (page == NULL) return error_nomem(error, "a superblock", STORAGE_PAGE_BYTES);
+    superblock_encode(&self->super, page);
+    veer_status status = io->write(io->context, self->commit.meta, STORAGE_PAGE_BYTES, page,
+                                   STORAGE_PAGE_BYTES, error);
+    memory_free(self->allocator, page, STORAGE_PAGE_BYTES);
+    VEER_TRY(status);
+    status = io->sync(io->context, self->commit.meta, error);
+    if (status != VEER_OK) return store_poison(self, status, error);
+    self->slots_secured = true;
+    return VEER_OK;
+}
+
 static veer_status write_slots(store *self, veer_error *error)
 {
     const veer_io *io = &self->io;
@@ -80,6 +99,7 @@ static veer_status write_slots(store *self, veer_error *error)
     if (commit->meta == NULL)
         VEER_TRY(storage_open_existing(io, STORAGE_META_NAME, VEER_IO_READ | VEER_IO_WRITE,
                                        &commit->meta, error));
+    VEER_TRY(secure_slot(self, error));
     while (commit->slots_written < SUPERBLOCK_SLOTS) {
         uint64_t offset = (uint64_t)commit->slots_written * STORAGE_PAGE_BYTES;
         veer_status status =
@@ -159,6 +179,7 @@ static veer_status prepare(store *self, const void *payload, size_t bytes,
 static veer_status run_commit(store *self, veer_error *error)
 {
     store_waiting_commit *commit = &self->commit;
+    VEER_TRY(store_secure_logs(self, error));
     if (self->unsynced) VEER_TRY(store_sync_live(self, error));
     if (commit->step == COMMIT_CATALOGUE) {
         VEER_TRY(write_catalogue(self, error));

@@ -18,8 +18,10 @@ typedef struct store_log {
     void *file; /* open for writing; NULL: not opened yet, or the store is read-only */
     uint64_t salt;
     uint64_t end;      /* where the next record goes */
+    uint64_t insecure; /* records behind this offset are there, but nobody vouches that they stay */
     uint32_t crc;      /* of the record (or header) before `end` */
     bool tail_is_long; /* the file holds bytes behind `end` that do not count */
+    bool is_insecure;
 } store_log;
 
 /* A transaction of which some bytes are written, waiting for the rest (VEER_PENDING). */
@@ -60,6 +62,7 @@ struct store {
 
     superblock super;
     catalogue catalogue;
+    bool slots_secured; /* both were written by this program */
     bool readonly;
     _Atomic bool poisoned; /* set by the writer, for good */
     char poison[300];      /* why */
@@ -97,6 +100,8 @@ struct store {
 veer_status store_check_writable(const store *store, veer_error *error);
 /* Makes the store read-only for good, with `error` as the reason; returns `status`. */
 veer_status store_poison(store *store, veer_status status, veer_error *error);
+/* Writes again what recovery found without anybody vouching for it; before the first sync after opening. */
+veer_status store_secure_logs(store *store, veer_error *error);
 /* Syncs the live log; failing poisons. */
 veer_status store_sync_live(store *store, veer_error *error);
 /* A salt that no file of this database has had. */

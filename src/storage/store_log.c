@@ -28,6 +28,35 @@ static veer_status cut_tail(store *self, store_log *log, veer_error *error)
     return status;
 }
 
+/* After a failed sync Linux forgets that pages were never written: they can be read, a later sync succeeds, and
+ * a power loss takes them all the same. So what an earlier program left in the log without vouching
+ * for it (its last transaction, in mode full) is written again before this one relies on it. */
+static veer_status secure(store *self, unsigned index, veer_error *error)
+{
+    const veer_io *io = &self->io;
+    store_log *log = &self->logs[index];
+    if (!log->is_insecure) return VEER_OK;
+    while (log->insecure < log->end) {
+        uint64_t left = log->end - log->insecure;
+        size_t bytes = left < STORE_STAGE_BYTES ? (size_t)left : STORE_STAGE_BYTES;
+        VEER_TRY(io->read(io->context, log->file, log->insecure, self->stage, bytes, error));
+        VEER_TRY(io->write(io->context, log->file, log->insecure, self->stage, bytes, error));
+        log->insecure += bytes;
+    }
+    if (index != self->live) {
+        veer_status status = io->sync(io->context, log->file, error);
+        if (status != VEER_OK) return store_poison(self, status, error);
+    }
+    log->is_insecure = false;
+    return VEER_OK;
+}
+
+veer_status store_secure_logs(store *self, veer_error *error)
+{
+    if (self->both_in_use) VEER_TRY(secure(self, 1 - self->live, error));
+    return secure(self, self->live, error);
+}
+
 veer_status store_sync_live(store *self, veer_error *error)
 {
     veer_status status = self->io.sync(self->io.context, self->logs[self->live].file, error);
@@ -205,6 +234,8 @@ veer_status store_append(store *self, const store_append_record *records, size_t
     if (n > STORAGE_NUMBER_MAX - self->last_lsn - 1)
         VEER_FAIL(error, VEER_E_LIMIT, "The log's sequence numbers are used up.");
 
+    if (self->both_in_use) VEER_TRY(secure(self, 1 - self->live, error));
+    if (self->options.sync != STORE_SYNC_NONE) VEER_TRY(secure(self, self->live, error));
     VEER_TRY(write_records(self, records, n, WAL_COMMIT, error));
     if (self->options.sync == STORE_SYNC_FULL) {
         veer_status status = self->io.sync(self->io.context, self->logs[self->live].file, error);
@@ -223,6 +254,7 @@ veer_status store_append(store *self, const store_append_record *records, size_t
 veer_status store_sync_log(store *self, veer_error *error)
 {
     VEER_TRY(store_check_writable(self, error));
+    VEER_TRY(store_secure_logs(self, error));
     return self->unsynced ? store_sync_live(self, error) : VEER_OK;
 }
 
@@ -289,6 +321,13 @@ static veer_status begin_other(store *self, veer_error *error)
     VEER_TRY(status);
     status = io->sync(io->context, other->file, error);
     if (status == VEER_OK) status = io->sync_names(io->context, error);
+    if (status != VEER_OK && created) {
+        /* Nobody shall find the name and rely on it. */
+        veer_error ignored = {VEER_OK, ""};
+        io->close(io->context, other->file);
+        other->file = NULL;
+        (void)io->remove(io->context, storage_wal_names[index], &ignored);
+    }
     if (status != VEER_OK) return store_poison(self, status, error);
     self->switching.header = header;
     self->switching.start_lsn = header.start_lsn;
@@ -301,6 +340,7 @@ veer_status store_switch_log(store *self, uint64_t *boundary, veer_error *error)
     VEER_TRY(store_check_writable(self, error));
     if (self->both_in_use || self->commit.step != COMMIT_NOT_BEGUN)
         VEER_FAIL(error, VEER_E_BUSY, "A checkpoint is under way; the log has no free file.");
+    VEER_TRY(store_secure_logs(self, error));
     VEER_TRY(begin_other(self, error));
     static const store_append_record mark = {0, 0, 0, NULL, 0};
     VEER_TRY(write_records(self, &mark, 1, WAL_SWITCH, error));
@@ -312,6 +352,7 @@ veer_status store_switch_log(store *self, uint64_t *boundary, veer_error *error)
     other->end = STORAGE_PAGE_BYTES;
     other->crc = self->switching.header.crc;
     other->tail_is_long = false;
+    other->is_insecure = false;
     self->switching.start_lsn = 0;
     self->live = index;
     self->both_in_use = true;

@@ -2,8 +2,9 @@
  *
  * Opening runs recovery (recovery.c), which writes nothing. A writer then, in this order: repairs
  * the superblocks, so that both slots are of the present generation before anything depends on it;
- * and removes streams that an interrupted commit left behind. A torn tail of the log is cut off by
- * the first append. A reader does none of it.
+ * writes the end of the log again, as far as nobody vouches for it (store_log.c); and removes
+ * streams that an interrupted commit left behind. A torn tail of the log is cut off by the first
+ * append. A reader does none of it.
  *
  * Creation writes `meta` last (docs/FORMAT.md, "Creation"): a crash before leaves what recovery
  * recognises as a creation that never finished, and creating again does it over.
@@ -100,6 +101,13 @@ static veer_status create_database(store *self, veer_error *error)
 done:
     catalogue_fini(&empty);
     memory_free(self->allocator, pages, META_BYTES);
+    /* A name that was never safe must not be found and relied on; while waiting it goes on. */
+    if (status != VEER_OK && status != VEER_PENDING) {
+        veer_error ignored = {VEER_OK, ""};
+        (void)io->remove(io->context, STORAGE_META_NAME, &ignored);
+        (void)io->remove(io->context, "cat.1", &ignored);
+        (void)io->remove(io->context, storage_wal_names[0], &ignored);
+    }
     return status;
 }
 
@@ -135,6 +143,10 @@ static veer_status open_logs(store *self, veer_error *error)
         log->end = found->committed_end;
         log->crc = found->crc;
         log->tail_is_long = found->in_use && found->size > found->committed_end;
+        log->insecure = found->vouched_end;
+        bool vouched = self->both_in_use && i != self->live &&
+                       self->recovery.logs[self->live].committed_end > STORAGE_PAGE_BYTES;
+        log->is_insecure = found->in_use && !vouched;
         if (!found->exists || self->readonly) continue;
         VEER_TRY(storage_open_existing(&self->io, storage_wal_names[i],
                                        VEER_IO_READ | VEER_IO_WRITE, &log->file, error));
@@ -188,6 +200,11 @@ static veer_status open_store(store *self, veer_error *error)
     take_over(self);
     VEER_TRY(open_logs(self, error));
     self->synced_at_ms = clock_monotonic_ms();
+    if (self->options.sync != STORE_SYNC_NONE) {
+        /* Where it fails, the first append tries again and says why. */
+        veer_error ignored = {VEER_OK, ""};
+        if (store_secure_logs(self, &ignored) == VEER_PENDING) return VEER_PENDING;
+    }
     for (size_t i = 0; i < self->recovery.names_count; i++) {
         const char *name = self->recovery.names[i].name;
         uint64_t generation = 0;

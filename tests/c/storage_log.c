@@ -40,7 +40,8 @@ static void random_run(io_table *table, store_sync sync, uint64_t seed, size_t o
         } else if (kind < 86) {
             status = mini_merge(&m);
         } else if (kind < 90) {
-            status = store_sync_log(m.store, &m.error);
+            while ((status = store_sync_log(m.store, &m.error)) == VEER_PENDING)
+                m.waits++;
         } else {
             ok(mini_close(&m), &m.error);
             status = mini_open(&m, memory_default(), table->io, &options);

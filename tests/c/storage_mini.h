@@ -12,7 +12,7 @@
 #include "storage/store.h"
 
 #define MINI_SEGMENTS_MAX 64
-#define MINI_VALUES_MAX 65536
+#define MINI_VALUES_MAX 8192
 
 typedef struct mini {
     const veer_allocator *allocator;
