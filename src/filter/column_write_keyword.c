@@ -264,7 +264,8 @@ static veer_status write_keywords(keyword_merge *state)
 static void fini(keyword_merge *state)
 {
     const column_merge *merge = state->merge;
-    for (size_t part = 0; part < merge->parts_count && state->numbers_counts != NULL; part++) {
+    bool has_numbers = state->numbers != NULL && state->numbers_counts != NULL;
+    for (size_t part = 0; part < merge->parts_count && has_numbers; part++) {
         memory_array_free(merge->allocator, state->numbers[part], state->numbers_counts[part],
                           sizeof(uint32_t));
     }
