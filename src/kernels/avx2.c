@@ -244,16 +244,21 @@ AVX2 static void hadamard(float *x, size_t n)
     if (h < n) hadamard_step(x, n, h);
 }
 
-AVX2 static void mix_halves(float *x, size_t n)
+AVX2_INLINE __m256 reversed(__m256 x)
+{
+    return _mm256_permutevar8x32_ps(x, _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+}
+
+AVX2 static void mix_mirrored(float *x, size_t n)
 {
     const __m256 root = _mm256_set1_ps(KERNEL_HALF_ROOT);
-    size_t half = n / 2;
-    for (size_t i = 0; i < half; i += 8) {
+    for (size_t i = 0; i < n / 2; i += 8) {
+        float *mirror = x + n - 8 - i;
         __m256 a = _mm256_loadu_ps(x + i);
-        __m256 b = _mm256_loadu_ps(x + i + half);
+        __m256 b = reversed(_mm256_loadu_ps(mirror));
         butterfly(&a, &b);
         _mm256_storeu_ps(x + i, _mm256_mul_ps(a, root));
-        _mm256_storeu_ps(x + i + half, _mm256_mul_ps(b, root));
+        _mm256_storeu_ps(mirror, reversed(_mm256_mul_ps(b, root)));
     }
 }
 
@@ -549,7 +554,7 @@ const kernels kernels_avx2 = {
     .l2_rows = l2_rows,
     .multiply = multiply,
     .hadamard = hadamard,
-    .mix_halves = mix_halves,
+    .mix_mirrored = mix_mirrored,
     .residual = residual,
     .place_code = place_code,
     .group_max = group_max,

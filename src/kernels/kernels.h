@@ -103,9 +103,9 @@ typedef struct kernels {
     /* The unnormalised Walsh-Hadamard transform in place: for h = 1, 2, 4 .. n / 2 every pair
      * (x[i], x[i + h]) becomes (sum, difference). n a power of two, 64 or more. */
     void (*hadamard)(float *x, size_t n);
-    /* A rotation by 45 degrees of every pair (x[i], x[i + n / 2]): ((a + b) * c, (a - b) * c) with
-     * c = KERNEL_HALF_ROOT. n a multiple of 64. */
-    void (*mix_halves)(float *x, size_t n);
+    /* A rotation by 45 degrees of every pair a = x[i], b = x[n - 1 - i] with i < n / 2, to
+     * (a + b) * c and (a - b) * c; c = KERNEL_HALF_ROOT. n a multiple of 64. */
+    void (*mix_mirrored)(float *x, size_t n);
 
     /* r = x - centre, and its sums. */
     void (*residual)(const float *x, const float *centre, size_t padded, float *r,

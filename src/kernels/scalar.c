@@ -88,14 +88,13 @@ static void hadamard(float *x, size_t n)
     }
 }
 
-static void mix_halves(float *x, size_t n)
+static void mix_mirrored(float *x, size_t n)
 {
-    size_t half = n / 2;
-    for (size_t i = 0; i < half; i++) {
+    for (size_t i = 0; i < n / 2; i++) {
         float a = x[i];
-        float b = x[i + half];
+        float b = x[n - 1 - i];
         x[i] = (a + b) * KERNEL_HALF_ROOT;
-        x[i + half] = (a - b) * KERNEL_HALF_ROOT;
+        x[n - 1 - i] = (a - b) * KERNEL_HALF_ROOT;
     }
 }
 
@@ -273,7 +272,7 @@ const kernels kernels_scalar = {
     .l2_rows = l2_rows,
     .multiply = multiply,
     .hadamard = hadamard,
-    .mix_halves = mix_halves,
+    .mix_mirrored = mix_mirrored,
     .residual = residual,
     .place_code = place_code,
     .group_max = group_max,

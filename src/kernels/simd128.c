@@ -198,16 +198,21 @@ static void hadamard(float *x, size_t n)
     if (h < n) hadamard_step(x, n, h);
 }
 
-static void mix_halves(float *x, size_t n)
+INLINE v128_t reversed(v128_t x)
+{
+    return wasm_i32x4_shuffle(x, x, 3, 2, 1, 0);
+}
+
+static void mix_mirrored(float *x, size_t n)
 {
     const v128_t root = wasm_f32x4_const_splat(KERNEL_HALF_ROOT);
-    size_t half = n / 2;
-    for (size_t i = 0; i < half; i += 4) {
+    for (size_t i = 0; i < n / 2; i += 4) {
+        float *mirror = x + n - 4 - i;
         v128_t a = wasm_v128_load(x + i);
-        v128_t b = wasm_v128_load(x + i + half);
+        v128_t b = reversed(wasm_v128_load(mirror));
         butterfly(&a, &b);
         wasm_v128_store(x + i, wasm_f32x4_mul(a, root));
-        wasm_v128_store(x + i + half, wasm_f32x4_mul(b, root));
+        wasm_v128_store(mirror, reversed(wasm_f32x4_mul(b, root)));
     }
 }
 
@@ -467,7 +472,7 @@ const kernels kernels_simd128 = {
     .l2_rows = l2_rows,
     .multiply = multiply,
     .hadamard = hadamard,
-    .mix_halves = mix_halves,
+    .mix_mirrored = mix_mirrored,
     .residual = residual,
     .place_code = place_code,
     .group_max = group_max,

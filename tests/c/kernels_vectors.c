@@ -1,0 +1,384 @@
+/* The f32 kernels: every tier against scalar bit for bit, and against double precision within the
+ * bound of their summation; at all lengths and offsets, with the last element before an
+ * inaccessible page, and on values that float finds hard.
+ */
+#define _GNU_SOURCE
+#include "support/testing.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/rng.h"
+#include "kernels/kernels.h"
+
+#define LENGTH_MAX 8192u
+#define ROWS 11u
+
+static const char *const tier_names[] = {"avx2", "avx512", "neon"};
+
+static const kernels *tiers[4];
+static size_t tiers_count;
+
+static int find_tiers(void **state)
+{
+    (void)state;
+    tiers[tiers_count++] = &kernels_scalar;
+    for (size_t i = 0; i < TEST_COUNT(tier_names); i++) {
+        const kernels *found = kernels_find(tier_names[i]);
+        if (found != NULL) tiers[tiers_count++] = found;
+    }
+    return 0;
+}
+
+/* Memory whose last byte lies before an inaccessible page. */
+typedef struct guarded {
+    uint8_t *map;
+    size_t bytes, room;
+} guarded;
+
+static guarded guarded_new(size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    guarded g = {.room = (bytes + page - 1) / page * page};
+    g.bytes = g.room + page;
+    g.map = mmap(NULL, g.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(g.map, MAP_FAILED);
+    assert_int_equal(mprotect(g.map + g.room, page, PROT_NONE), 0);
+    return g;
+}
+
+static void guarded_free(guarded *g)
+{
+    munmap(g->map, g->bytes);
+}
+
+/* n floats that end at the page. */
+static float *guarded_floats(const guarded *g, size_t n)
+{
+    return (float *)(void *)(g->map + g->room - n * sizeof(float));
+}
+
+static uint32_t bits_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static void assert_same(float a, float b, const char *what, size_t n)
+{
+    if (isnan(a) && isnan(b)) return;
+    if (bits_of(a) != bits_of(b))
+        fail_msg("%s, length %zu: %a and %a", what, n, (double)a, (double)b);
+}
+
+/* ---------------------------------------------------------------- values */
+
+typedef enum value_kind {
+    PLAIN,
+    WIDE,
+    TINY,
+    HUGE_VALUES,
+    CANCELLING,
+    ZEROS,
+    SPECIAL,
+    KINDS,
+} value_kind;
+
+static float value_of(value_kind kind, rng *random, size_t i)
+{
+    float unit = (float)(2 * rng_unit(random) - 1);
+    switch (kind) {
+    case PLAIN:
+        return unit;
+    case WIDE:
+        return ldexpf(unit, (int)rng_below(random, 60) - 30);
+    case TINY:
+        return ldexpf(unit, -130 - (int)rng_below(random, 20)); /* denormals */
+    case HUGE_VALUES:
+        return ldexpf(unit, 60);
+    case CANCELLING:
+        return i % 2 == 0 ? 1e6f + unit : -1e6f;
+    case ZEROS:
+        return i % 3 == 0 ? -0.0f : 0.0f;
+    case SPECIAL:
+        switch (rng_below(random, 40)) {
+        case 0:
+            return INFINITY;
+        case 1:
+            return -INFINITY;
+        case 2:
+            return NAN;
+        default:
+            return unit;
+        }
+    case KINDS:
+        break;
+    }
+    return 0;
+}
+
+static void fill(float *values, size_t n, value_kind kind, rng *random)
+{
+    for (size_t i = 0; i < n; i++)
+        values[i] = value_of(kind, random, i);
+}
+
+static size_t next_length(size_t n)
+{
+    static const size_t lengths[] = {47,   48,   49,   63,   64,   65,   100,  127,  128,
+                                     129,  255,  256,  257,  300,  383,  384,  385,  511,
+                                     512,  513,  767,  768,  769,  1023, 1024, 1025, 1536,
+                                     2047, 2048, 2049, 4096, 4097, 8191, 8192};
+    if (n < 33) return n + 1;
+    for (size_t i = 0; i < TEST_COUNT(lengths); i++) {
+        if (lengths[i] > n) return lengths[i];
+    }
+    return SIZE_MAX;
+}
+
+/* ---------------------------------------------------------------- distances */
+
+/* f32 sums of n terms in 16 lanes: an error of at most (n / 16 + 8) roundings of the terms' sum. */
+static void check_against_double(const float *a, const float *b, size_t n, float dot, float l2)
+{
+    double sum = 0, size = 0, square = 0;
+    for (size_t i = 0; i < n; i++) {
+        double x = (double)a[i], y = (double)b[i];
+        sum += x * y;
+        size += fabs(x * y);
+        square += (x - y) * (x - y);
+    }
+    double roundings = ((double)n / 16 + 8) * 0x1p-24;
+    double denormals = (double)n * 0x1p-149;
+    if (size < 1e37) assert_true(fabs((double)dot - sum) <= roundings * size + denormals);
+    /* A difference is rounded before it is squared. */
+    if (square < 1e37) {
+        assert_true(fabs((double)l2 - square) <= (roundings + 0x1p-22) * square + denormals);
+    }
+}
+
+static void test_pairs(void **state)
+{
+    (void)state;
+    rng random;
+    rng_init(&random, 1);
+    guarded left = guarded_new((LENGTH_MAX + 8) * sizeof(float));
+    guarded right = guarded_new((LENGTH_MAX + 8) * sizeof(float));
+    for (size_t n = 0; n != SIZE_MAX; n = next_length(n)) {
+        for (value_kind kind = PLAIN; kind < KINDS; kind++) {
+            for (size_t offset = 0; offset < 3; offset++) {
+                float *a = guarded_floats(&left, n + offset);
+                float *b = guarded_floats(&right, n);
+                fill(a, n, kind, &random);
+                fill(b, n, kind, &random);
+                if (kind == CANCELLING && n > 0) memcpy(b, a, (n - 1) * sizeof *a);
+                float dot = kernels_scalar.dot(a, b, n);
+                float l2 = kernels_scalar.l2(a, b, n);
+                if (kind != SPECIAL) check_against_double(a, b, n, dot, l2);
+                for (size_t t = 1; t < tiers_count; t++) {
+                    assert_same(tiers[t]->dot(a, b, n), dot, "dot", n);
+                    assert_same(tiers[t]->l2(a, b, n), l2, "l2", n);
+                }
+            }
+        }
+    }
+    guarded_free(&left);
+    guarded_free(&right);
+}
+
+static void test_definition(void **state)
+{
+    (void)state;
+    float a[33], b[33];
+    rng random;
+    rng_init(&random, 2);
+    fill(a, 33, PLAIN, &random);
+    fill(b, 33, PLAIN, &random);
+    volatile float lane[16];
+    for (int i = 0; i < 16; i++)
+        lane[i] = 0;
+    for (int i = 0; i < 33; i++) {
+        volatile float product = a[i] * b[i];
+        lane[i % 16] = lane[i % 16] + product;
+    }
+    for (int half = 8; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++)
+            lane[i] = lane[i] + lane[i + half];
+    }
+    for (size_t t = 0; t < tiers_count; t++)
+        assert_same(tiers[t]->dot(a, b, 33), lane[0], "dot", 33);
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    rng random;
+    rng_init(&random, 3);
+    guarded query_memory = guarded_new(LENGTH_MAX * sizeof(float));
+    guarded memory[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        memory[i] = guarded_new(LENGTH_MAX * sizeof(float));
+    for (size_t n = 0; n != SIZE_MAX; n = next_length(n)) {
+        float *query = guarded_floats(&query_memory, n);
+        const float *rows[ROWS];
+        fill(query, n, PLAIN, &random);
+        for (size_t i = 0; i < ROWS; i++) {
+            float *row = guarded_floats(&memory[i], n);
+            fill(row, n, i == 5 ? SPECIAL : PLAIN, &random);
+            rows[i] = row;
+        }
+        for (size_t t = 0; t < tiers_count; t++) {
+            for (size_t count = 0; count <= ROWS; count++) {
+                float dots[ROWS + 1], squares[ROWS + 1];
+                dots[count] = squares[count] = 77;
+                tiers[t]->dot_rows(query, rows, count, n, dots);
+                tiers[t]->l2_rows(query, rows, count, n, squares);
+                for (size_t i = 0; i < count; i++) {
+                    assert_same(dots[i], kernels_scalar.dot(query, rows[i], n), "dot_rows", n);
+                    assert_same(squares[i], kernels_scalar.l2(query, rows[i], n), "l2_rows", n);
+                }
+                assert_true(dots[count] == 77 && squares[count] == 77);
+            }
+        }
+    }
+    for (size_t i = 0; i < ROWS; i++)
+        guarded_free(&memory[i]);
+    guarded_free(&query_memory);
+}
+
+/* ---------------------------------------------------------------- rotation */
+
+static void naive_hadamard(const double *from, double *to, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        to[i] = 0;
+        for (size_t j = 0; j < n; j++) {
+            to[i] += __builtin_parityll(i & j) ? -from[j] : from[j];
+        }
+    }
+}
+
+static void test_hadamard(void **state)
+{
+    (void)state;
+    static double exact[1024], transformed[1024];
+    rng random;
+    rng_init(&random, 4);
+    guarded memory = guarded_new(LENGTH_MAX * sizeof(float));
+    guarded other = guarded_new(LENGTH_MAX * sizeof(float));
+    for (size_t n = 64; n <= LENGTH_MAX; n *= 2) {
+        for (value_kind kind = PLAIN; kind <= TINY; kind++) {
+            float *x = guarded_floats(&memory, n);
+            float *y = guarded_floats(&other, n);
+            static float from[LENGTH_MAX];
+            fill(from, n, kind, &random);
+            memcpy(x, from, n * sizeof *x);
+            kernels_scalar.hadamard(x, n);
+            for (size_t t = 1; t < tiers_count; t++) {
+                memcpy(y, from, n * sizeof *y);
+                tiers[t]->hadamard(y, n);
+                for (size_t i = 0; i < n; i++)
+                    assert_same(x[i], y[i], "hadamard", n);
+            }
+            if (n > 1024 || kind != PLAIN) continue;
+            double norm = 0;
+            for (size_t i = 0; i < n; i++) {
+                exact[i] = (double)from[i];
+                norm += exact[i] * exact[i];
+            }
+            naive_hadamard(exact, transformed, n);
+            for (size_t i = 0; i < n; i++) {
+                double error = fabs(transformed[i] - (double)x[i]);
+                assert_true(error <= 1e-6 * sqrt(norm * (double)n));
+            }
+        }
+    }
+    guarded_free(&memory);
+    guarded_free(&other);
+}
+
+static void test_elementwise(void **state)
+{
+    (void)state;
+    rng random;
+    rng_init(&random, 5);
+    guarded memory[4];
+    for (size_t i = 0; i < 4; i++)
+        memory[i] = guarded_new(LENGTH_MAX * sizeof(float));
+    for (size_t n = 64; n <= LENGTH_MAX; n += n < 1024 ? 64 : 1024) {
+        float *x[4];
+        for (size_t i = 0; i < 4; i++)
+            x[i] = guarded_floats(&memory[i], n);
+        static float from[LENGTH_MAX], by[LENGTH_MAX];
+        fill(from, n, PLAIN, &random);
+        fill(by, n, WIDE, &random);
+        memcpy(x[3], by, n * sizeof *by);
+        memcpy(x[0], from, n * sizeof *from);
+        kernels_scalar.multiply(x[0], x[3], n);
+        memcpy(x[1], from, n * sizeof *from);
+        kernels_scalar.mix_mirrored(x[1], n);
+        for (size_t i = 0; i < n; i++)
+            assert_same(x[0][i], from[i] * by[i], "multiply", n);
+        for (size_t i = 0; i < n / 2; i++) {
+            double a = (double)from[i], b = (double)from[n - 1 - i];
+            assert_true(fabs((double)x[1][i] - (a + b) * sqrt(0.5)) < 3e-7);
+            assert_true(fabs((double)x[1][n - 1 - i] - (a - b) * sqrt(0.5)) < 3e-7);
+        }
+        for (size_t t = 1; t < tiers_count; t++) {
+            memcpy(x[2], from, n * sizeof *from);
+            tiers[t]->multiply(x[2], x[3], n);
+            for (size_t i = 0; i < n; i++)
+                assert_same(x[0][i], x[2][i], "multiply", n);
+            memcpy(x[2], from, n * sizeof *from);
+            tiers[t]->mix_mirrored(x[2], n);
+            for (size_t i = 0; i < n; i++)
+                assert_same(x[1][i], x[2][i], "mix_mirrored", n);
+        }
+    }
+    for (size_t i = 0; i < 4; i++)
+        guarded_free(&memory[i]);
+}
+
+/* ---------------------------------------------------------------- tiers */
+
+static void test_dispatch(void **state)
+{
+    (void)state;
+    assert_ptr_equal(kernels_find("scalar"), &kernels_scalar);
+    assert_null(kernels_find("no such tier"));
+    for (size_t t = 0; t < tiers_count; t++) {
+        assert_ptr_equal(kernels_find(tiers[t]->name), tiers[t]);
+        kernels_force(tiers[t]);
+        assert_ptr_equal(kernels_get(), tiers[t]);
+    }
+    setenv("VEER_FORCE_TIER", "scalar", 1);
+    kernels_force(NULL);
+    assert_ptr_equal(kernels_get(), &kernels_scalar);
+    setenv("VEER_FORCE_TIER", "no such tier", 1);
+    kernels_force(NULL);
+    const kernels *best = kernels_get();
+    unsetenv("VEER_FORCE_TIER");
+    kernels_force(NULL);
+    assert_ptr_equal(kernels_get(), best);
+    for (size_t t = 0; t < tiers_count; t++) {
+        assert_true(tiers[t]->dot && tiers[t]->l2 && tiers[t]->dot_rows && tiers[t]->l2_rows);
+        assert_true(tiers[t]->multiply && tiers[t]->hadamard && tiers[t]->mix_mirrored);
+        assert_true(tiers[t]->residual && tiers[t]->place_code && tiers[t]->group_max);
+        assert_true(tiers[t]->make_tables && tiers[t]->scan && tiers[t]->find_block);
+        assert_non_null(tiers[t]->test_block);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pairs),       cmocka_unit_test(test_definition),
+        cmocka_unit_test(test_rows),        cmocka_unit_test(test_hadamard),
+        cmocka_unit_test(test_elementwise), cmocka_unit_test(test_dispatch),
+    };
+    return cmocka_run_group_tests(tests, find_tiers, NULL);
+}
