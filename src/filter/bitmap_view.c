@@ -89,7 +89,7 @@ static void walk_peek(const container_walk *walk, container *next)
     next->count = load_u16(walk->headers + 4 * (size_t)i + 2) + 1u;
     next->runs = 0;
     next->data = walk->data;
-    if (walk->flags != NULL && (walk->flags[i / 8] >> (i % 8) & 1) != 0) {
+    if (walk->flags != NULL && ((uint32_t)walk->flags[i / 8] >> (i % 8) & 1) != 0) {
         next->kind = CONTAINER_RUNS;
         next->bytes = 2;
     } else if (next->count <= ARRAY_ROWS_MAX) {
@@ -165,7 +165,7 @@ static bool flags_are_valid(const container_walk *walk)
     if (walk->flags == NULL) return true;
     uint32_t set = 0;
     for (uint32_t i = 0; i < (walk->containers + 7) / 8 * 8; i++) {
-        uint32_t bit = walk->flags[i / 8] >> (i % 8) & 1u;
+        uint32_t bit = (uint32_t)walk->flags[i / 8] >> (i % 8) & 1;
         if (bit != 0 && i >= walk->containers) return false;
         set += bit;
     }

@@ -67,6 +67,9 @@ static const uint8_t *section(section_reader *reader, uint64_t count, uint64_t b
         reader->failed = true;
         return NULL;
     }
+    for (uint64_t i = 0; i < padding; i++) {
+        reader->failed = reader->failed || reader->bytes[reader->position + i] != 0;
+    }
     reader->position += padding;
     return found;
 }
