@@ -136,9 +136,10 @@ void scenario_run(scenario *scenario)
         if (scenario->acknowledged) scenario->acknowledged(scenario->context, j);
         /* What goes wrong in here must not matter to what was acknowledged. */
         WAIT(status, veer_work(database, 0, &left, &error));
-        if (j % 4 == 0) WAIT(status, veer_checkpoint(database, NULL, NULL, &error));
+        if (j % 4 == 0 && j < SCENARIO_TRANSACTIONS)
+            WAIT(status, veer_checkpoint(database, NULL, NULL, &error));
         if (j % 9 == 0) WAIT(status, veer_work(database, -1, &left, &error));
-        if (j == 14 || j == 22) WAIT(status, veer_compact(database, NULL, NULL, &error));
+        if (j == 14 || j == 20) WAIT(status, veer_compact(database, NULL, NULL, &error));
         if (j == 6 || j == 17) {
             veer_collection_close(collection);
             status = veer_close(database, &error);
@@ -260,6 +261,7 @@ int scenario_state(const veer_io *io, veer_error *error)
             if (memcmp(serial, wanted, sizeof wanted) == 0) found = j;
         }
     }
+    if (found == -2 && error->status != VEER_OK) found = -3;
     veer_collection_close(collection);
     veer_error ignored;
     veer_close(database, &ignored);

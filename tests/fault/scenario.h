@@ -30,8 +30,9 @@ typedef struct scenario {
 /* Runs until the end or the first transaction that (after its retry) fails. Everything that it opened is closed.
  * A call that answers VEER_PENDING is made again. */
 void scenario_run(scenario *scenario);
-/* Opens the database of `io` and says which state it shows: 0 ... SCENARIO_TRANSACTIONS; -1: it does not open (`error` says why);
- * -2: none of the states (`error` says what differs). Also searches, so that vectors and codes are touched. */
+/* Opens the database of `io` and says which state it shows: 0 ... SCENARIO_TRANSACTIONS; -1: it does
+ * not open, or -3: it opens and a read fails (`error` says why); -2: none of the states (the message
+ * says what differs). Also searches and filters, so that every part is touched. */
 int scenario_state(const veer_io *io, veer_error *error);
 /* Opens it, ends what was under way, seals and merges everything, closes it: its state must not change by that. */
 veer_status scenario_settle(const veer_io *io, veer_error *error);
