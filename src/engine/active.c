@@ -89,7 +89,7 @@ static veer_status reserve_text(active *active, size_t bytes)
 
 static size_t vector_chunk_shift(uint32_t dims)
 {
-    size_t shift = 5; /* a block of codes */
+    size_t shift = 6; /* two blocks of codes: a run begins at a word of live bits */
     while (shift < 10 && ((size_t)dims * sizeof(float) << (shift + 1)) <= VECTOR_CHUNK_BYTES)
         shift++;
     return shift;

@@ -198,7 +198,8 @@ float segment_vector_inverse_norm(const segment_vectors *vectors, uint32_t ordin
 
 /* Code runs: consecutive ordinals whose blocks lie together and share a centre. Run r covers
  * [first, first + count); ordinals that no run covers have to be compared exactly. count may reach past
- * vectors->count (a block that is being filled by newer rows): the caller's live bits exclude those. */
+ * vectors->count (a block that is being filled by newer rows): the caller's live bits exclude those. Runs come in
+ * ascending order, and first is a multiple of 64. */
 typedef struct segment_codes {
     const void *blocks;
     const float *centre;

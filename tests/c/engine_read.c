@@ -735,6 +735,16 @@ static void dump(veer_collection *collection, veer_snapshot *snapshot, byte_writ
     veer_cursor_close(cursor);
 }
 
+static void delete_ids(const fixture *f, const char *ids)
+{
+    const veer_operation operation = {.collection = f->collection,
+                                      .kind = VEER_WRITE_DELETE,
+                                      .documents = ids,
+                                      .documents_bytes = strlen(ids)};
+    veer_error error;
+    check(veer_write(f->database, &operation, 1, NULL, &error), &error);
+}
+
 static void check_location(const char *location, bool is_ok)
 {
     veer_buffer report = {0};
@@ -765,7 +775,10 @@ static void test_backup(void **state)
         if (turn == 0) put(&f, three);
         if (turn == 1) put_numbered(&f, 0, 900);
         if (turn == 2) check(veer_checkpoint(f.database, NULL, NULL, &error), &error);
-        if (turn == 3) put_numbered(&f, 700, 1000);
+        if (turn == 3) {
+            put_numbered(&f, 700, 6000); /* several records */
+            delete_ids(&f, "[\"00005\",\"00750\",\"05999\",\"b\"]");
+        }
         byte_writer before, after;
         byte_writer_init(&before, memory_default());
         byte_writer_init(&after, memory_default());

@@ -469,6 +469,100 @@ static void test_scan_recall(void **state)
     }
 }
 
+/* The row that was written last is found at once, with codes or without. */
+static void test_newest_row(void **state)
+{
+    (void)state;
+    world w;
+    veer_error error;
+    world_open(&w, 8, VEER_METRIC_L2, VEER_METRIC_L2);
+    for (int i = 0; i < 4; i++)
+        write_batch(&w, 1000, IDS);
+    veer_query *query = NULL;
+    check(veer_query_prepare(w.collection,
+                             "{\"k\":1,\"vector\":\"v\",\"select\":false,\"recall\":1}", &query,
+                             &error),
+          &error);
+    for (unsigned i = 0; i < 100; i++) {
+        char json[32];
+        float v[DIMS_V] = {0};
+        v[i % DIMS_V] = 50 + (float)i;
+        (void)snprintf(json, sizeof json, "{\"id\":\"n%u\"}", i);
+        const veer_vectors vectors = {.field = "v", .data = v, .dims = DIMS_V};
+        const veer_operation operation = {.collection = w.collection,
+                                          .documents = json,
+                                          .documents_bytes = strlen(json),
+                                          .count = 1,
+                                          .vectors = &vectors,
+                                          .vectors_count = 1};
+        check(veer_write(w.database, &operation, 1, NULL, &error), &error);
+        veer_results *results = NULL;
+        check(veer_query_run(query, NULL, v, 1, DIMS_V, NULL, &results, &error), &error);
+        assert_false(veer_results_exact(results));
+        const uint32_t *ends = NULL;
+        const char *ids = veer_results_ids(results, &ends);
+        (void)snprintf(json, sizeof json, "n%u", i);
+        assert_int_equal(ends[1], strlen(json));
+        assert_memory_equal(ids, json, ends[1]);
+        assert_true(veer_results_distances(results)[0] == 0.0f);
+        veer_results_free(results);
+        if (i == 50) check(veer_checkpoint(w.database, NULL, NULL, &error), &error);
+    }
+    veer_query_free(query);
+    world_close(&w);
+}
+
+/* Segments far apart have centres of their own: recall holds with each of them, in one search. */
+static void test_several_centres(void **state)
+{
+    (void)state;
+    world w;
+    veer_error error;
+    world_open(&w, 9, VEER_METRIC_L2, VEER_METRIC_L2);
+    for (unsigned part = 0; part < 3; part++) {
+        byte_writer json;
+        byte_writer_init(&json, memory_default());
+        float *v = malloc(2000 * DIMS_V * sizeof *v);
+        assert_non_null(v);
+        json_open(&json, NULL, '[');
+        for (unsigned i = 0; i < 2000; i++) {
+            unsigned id = part * 2000 + i;
+            model_document *d = &w.documents[id];
+            random_document(&w, d);
+            d->has_v = true;
+            d->has_w = false;
+            for (unsigned j = 0; j < DIMS_V; j++)
+                d->v[j] += j % 3 == part ? 40.0f : 0.0f;
+            memcpy(v + i * DIMS_V, d->v, sizeof d->v);
+            put_document(&json, id, d);
+        }
+        json_close(&json, ']');
+        const veer_vectors vectors = {.field = "v", .data = v, .dims = DIMS_V};
+        const veer_operation operation = {.collection = w.collection,
+                                          .documents = (const char *)json.data,
+                                          .documents_bytes = json.bytes,
+                                          .count = 2000,
+                                          .vectors = &vectors,
+                                          .vectors_count = 1};
+        check(veer_write(w.database, &operation, 1, NULL, &error), &error);
+        /* The third part stays active. */
+        if (part < 2) check(veer_checkpoint(w.database, NULL, NULL, &error), &error);
+        byte_writer_fini(&json);
+        free(v);
+    }
+    double sum = 0;
+    for (int i = 0; i < 90; i++) {
+        asked q = {.k = 10, .recall = 0.98};
+        float query[DIMS_V];
+        const model_document *d = &w.documents[i % 3 * 2000 + (int)rng_below(&w.random, 2000)];
+        for (unsigned j = 0; j < DIMS_V; j++)
+            query[j] = d->v[j] + 0.3f * (float)rng_normal(&w.random);
+        sum += search_and_check(&w, &q, query, NULL);
+    }
+    if (sum / 90 < 0.98) fail_msg("recall %.4f", sum / 90);
+    world_close(&w);
+}
+
 /* A snapshot sees what was there when it was opened, whatever happens meanwhile. */
 static void test_snapshot(void **state)
 {
@@ -622,10 +716,15 @@ static void test_ties(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cosine_and_l2),  cmocka_unit_test(test_l2_and_dot),
-        cmocka_unit_test(test_dot_and_cosine), cmocka_unit_test(test_scan_recall),
-        cmocka_unit_test(test_snapshot),       cmocka_unit_test(test_many_queries),
+        cmocka_unit_test(test_cosine_and_l2),
+        cmocka_unit_test(test_l2_and_dot),
+        cmocka_unit_test(test_dot_and_cosine),
+        cmocka_unit_test(test_scan_recall),
+        cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_many_queries),
         cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_newest_row),
+        cmocka_unit_test(test_several_centres),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
