@@ -216,7 +216,7 @@ export class HeldCollection<S extends Schema> implements Collection<S> {
     return new HeldQuery(this.#engine, handle, this.#known, this.#dims(options.field));
   }
 
-  count(filter?: Filter<S>, options: RunOptions = {}): Promise<number> {
+  async count(filter?: Filter<S>, options: RunOptions = {}): Promise<number> {
     const { parameters, snapshot, signal } = options;
     const args = {
       collection: this.#number(),

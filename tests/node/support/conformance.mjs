@@ -81,7 +81,11 @@ const cases = {
     await expectBytes(backend, stream, new Uint8Array(60).fill(7, 0, 40), 'cut and grown');
     await write(backend, stream, 80, new Uint8Array([1]));
     same([...(await read(backend, stream, 55, 26))].at(-1), 1, 'written behind the end');
-    same((await read(backend, stream, 40, 40)).every((byte) => byte === 0), true, 'the hole');
+    same(
+      (await read(backend, stream, 40, 40)).every((byte) => byte === 0),
+      true,
+      'the hole',
+    );
     await backend.close();
   },
 
