@@ -113,25 +113,52 @@ done:
 
 /* ---- opening */
 
-/* Writes the chosen superblock over the slot that is damaged or older. */
-static veer_status repair_superblock(store *self, const superblock_choice *choice,
-                                     veer_error *error)
+/* Writes the chosen superblock to a slot. */
+static veer_status write_slot(store *self, uint32_t slot, veer_error *error)
 {
     const veer_io *io = &self->io;
     void *file = NULL;
     uint8_t *page = memory_new(self->allocator, STORAGE_PAGE_BYTES);
     if (page == NULL) return error_nomem(error, "a superblock", STORAGE_PAGE_BYTES);
-    superblock_encode(&choice->super, page);
+    superblock_encode(&self->recovery.choice.super, page);
     veer_status status =
         storage_open_existing(io, STORAGE_META_NAME, VEER_IO_READ | VEER_IO_WRITE, &file, error);
     if (status != VEER_OK) goto done;
-    uint64_t offset = (uint64_t)(1 - choice->slot) * STORAGE_PAGE_BYTES;
+    uint64_t offset = (uint64_t)slot * STORAGE_PAGE_BYTES;
     VEER_GOTO(io->write(io->context, file, offset, page, STORAGE_PAGE_BYTES, error));
     VEER_GOTO(io->sync(io->context, file, error));
+    self->slots_secured = slot == 1;
 done:
     if (file != NULL) io->close(io->context, file);
     memory_free(self->allocator, page, STORAGE_PAGE_BYTES);
     return status;
+}
+
+static bool has_orphans(const recovery *found)
+{
+    for (size_t i = 0; i < found->names_count; i++) {
+        if (recovery_is_orphan(found, found->names[i].name)) return true;
+    }
+    return false;
+}
+
+/* Repairs the slot that is damaged or older. Before something is removed, at least one slot must be
+ * known to be safe: what is read may be what a failed sync has left in memory. */
+static veer_status secure_superblock(store *self, veer_error *error)
+{
+    const recovery *found = &self->recovery;
+    if (found->choice.repair) return write_slot(self, 1 - found->choice.slot, error);
+    return has_orphans(found) ? write_slot(self, 1, error) : VEER_OK;
+}
+
+static void remove_orphans(store *self)
+{
+    for (size_t i = 0; i < self->recovery.names_count; i++) {
+        const char *name = self->recovery.names[i].name;
+        uint64_t generation = 0;
+        bool may_be = storage_is_catalogue_name(name, &generation) || storage_is_segment_name(name);
+        if (may_be && !store_attaches(self, name)) store_remove(self, name);
+    }
 }
 
 static veer_status open_logs(store *self, veer_error *error)
@@ -195,8 +222,7 @@ static veer_status open_store(store *self, veer_error *error)
     }
     self->stage = memory_new(self->allocator, STORE_STAGE_BYTES);
     if (self->stage == NULL) return error_nomem(error, "the log's buffer", STORE_STAGE_BYTES);
-    if (self->recovery.choice.repair)
-        VEER_TRY(repair_superblock(self, &self->recovery.choice, error));
+    VEER_TRY(secure_superblock(self, error));
     take_over(self);
     VEER_TRY(open_logs(self, error));
     self->synced_at_ms = clock_monotonic_ms();
@@ -205,14 +231,7 @@ static veer_status open_store(store *self, veer_error *error)
         veer_error ignored = {VEER_OK, ""};
         if (store_secure_logs(self, &ignored) == VEER_PENDING) return VEER_PENDING;
     }
-    for (size_t i = 0; i < self->recovery.names_count; i++) {
-        const char *name = self->recovery.names[i].name;
-        uint64_t generation = 0;
-        bool orphan = storage_is_catalogue_name(name, &generation)
-                          ? generation != self->super.generation
-                          : storage_is_segment_name(name) && !store_attaches(self, name);
-        if (orphan) store_remove(self, name);
-    }
+    remove_orphans(self);
     return VEER_OK;
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "base/memory.h"
 #include "platform/io.h"
 #include "storage/superblock.h"
@@ -338,12 +339,48 @@ static void newer_versions(void **state)
     }
 }
 
+/* A sound catalogue of the right generation that is not the one which the superblock means; and a
+ * damaged SWITCH although the newer log has records. */
+static void sound_but_not_the_one(void **state)
+{
+    (void)state;
+    for (int what = 0; what < 2; what++) {
+        image whole;
+        veer_io io;
+        veer_error error;
+        uint64_t n, before_last;
+        assert_int_equal(io_memory_new(memory_default(), &io, &error), VEER_OK);
+        image_build(&io, IMAGE_BOTH_LOGS, &n, &before_last);
+        image_read(&whole, &io);
+        io_memory_free(&io);
+        for (size_t i = 0; i < whole.count; i++) {
+            image_stream *stream = &whole.streams[i];
+            if (what == 0 && strncmp(stream->name, "cat.", 4) == 0) {
+                stream->data[stream->bytes - 12] ^= 1; /* payload */
+                store_u32(stream->data + stream->bytes - 4,
+                          crc32c(0, stream->data, stream->bytes - 4));
+            }
+            bool is_switch = what == 1 && strncmp(stream->name, "wal.", 4) == 0 &&
+                             (load_u16(stream->data + stream->bytes - 34) & 0x2000) != 0;
+            if (is_switch) stream->data[stream->bytes - 1] ^= 1;
+        }
+        assert_int_equal(io_memory_new(memory_default(), &io, &error), VEER_OK);
+        image_write(&whole, &io);
+        outcome out = look(&io);
+        assert_int_equal(out.status, VEER_E_CORRUPT);
+        assert_false(mini_is_wrong(&out.error));
+        io_memory_free(&io);
+        image_free(&whole);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(superblock_choice_table), cmocka_unit_test(newer_versions),
-        cmocka_unit_test(damage_to_a_log),         cmocka_unit_test(damage_to_segments),
-        cmocka_unit_test(damage_to_two_logs),      cmocka_unit_test(repaired_damage),
+        cmocka_unit_test(sound_but_not_the_one), cmocka_unit_test(superblock_choice_table),
+        cmocka_unit_test(newer_versions),        cmocka_unit_test(damage_to_a_log),
+        cmocka_unit_test(damage_to_segments),    cmocka_unit_test(damage_to_two_logs),
+        cmocka_unit_test(repaired_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
