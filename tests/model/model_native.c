@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 /* The model test: random operations on a database and on a naive model of it, compared after each.
  *
  *   model_native [operations] [seed]          compares; over streams in memory, and with a directory
@@ -376,7 +377,7 @@ int main(int argc, char **argv)
     uint64_t operations = argc > 1 ? strtoull(argv[1], NULL, 10) : 100000;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     run_all(&first, operations, seed, MODEL_IDS);
-    char directory[] = "/tmp/veer-model-XXXXXX", command[64];
+    char directory[] = "veer-model-XXXXXX", command[64];
     if (!mkdtemp(directory)) return 2;
     second.directory = directory;
     run_all(&second, operations / 20, seed + 1, 500);
