@@ -12,8 +12,8 @@
  *   result   a topk of exact distances.
  *
  * Codes and estimates: RaBitQ (Gao and Long, SIGMOD 2024) over a random rotation; the bound is `sigmas`
- * standard deviations of the estimator plus the rounding of the 8-bit lookup tables. sigmas 3.3 is
- * the default for recall 1; a recall target r below 1 uses the normal quantile of r.
+ * standard deviations of the estimator and of the rounding of the lookup tables. sigmas 3.3 is the
+ * default for recall 1; flat_sigmas has the measured widths for recall targets below 1.
  *
  * Everything here is the same, bit for bit, on every kernel tier and in WebAssembly: rotation,
  * codes, factors, estimates and f32 distances.
