@@ -77,8 +77,10 @@ test('codes, limits and the version are the engine’s', async () => {
   const failures = described.statuses.filter(({ number: n }) => n < 0);
   assert.deepEqual(Object.fromEntries(failures.map(({ code, number: n }) => [code, n])), statusOf);
   const bounds = described.limits;
-  assert.equal(bounds.dims ?? bounds.VEER_DIMS_MAX ?? bounds.dimsMax, limits.DIMS_MAX);
-  assert.equal(bounds.k ?? bounds.VEER_K_MAX ?? bounds.kMax, limits.K_MAX);
+  assert.equal(bounds.dims, limits.DIMS_MAX);
+  assert.equal(bounds.k, limits.K_MAX);
+  assert.equal(bounds.idBytes, limits.ID_BYTES_MAX);
+  assert.equal(bounds.batchBytes, limits.BATCH_BYTES_MAX);
   assert.equal(ffi.constant('wasm_version'), version);
   assert.equal(JSON.parse(readFileSync(packageUrl, 'utf8')).version, version);
 });
