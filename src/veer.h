@@ -257,13 +257,13 @@ typedef struct veer_cursor veer_cursor;
 
 /* Opens or creates a database.
  *   location  "memory:" (gone when closed); a directory; or a packed file, which opens
- *             read-only. Ignored where `io` is given.
+ *             read-only. In WebAssembly "memory:" or "host:<n>". Ignored where `io` is given.
  *   io        storage of the caller's, copied; must stay usable until veer_close. NULL: by
  *             location.
- *   options   JSON, see docs/API.md: "create" (true: make it where there is none; false),
+ *   options   JSON, see docs/API.md: "create" (default true: makes it where there is none),
  *             "mode" ("readwrite", "readonly"), "sync" ("full": an acknowledged write survives
  *             power loss; "interval"; "none"), "syncIntervalMs", "memoryLimit", "cacheBytes",
- *             "walBytes", "segmentBytes", "seed".
+ *             "walBytes", "segmentBytes".
  * Errors: VEER_E_NOTFOUND, _BUSY (names the holder), _FORMAT, _VERSION, _CORRUPT,
  * _PERMISSION, ... A damaged database never opens as an empty one. */
 VEER_API veer_status veer_open(const char *location, const veer_io *io, const char *options,

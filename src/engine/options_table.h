@@ -39,9 +39,7 @@
     INTEGER(",", "walBytes", wal_bytes, 65536, 1099511627776, OPTION_SEGMENT_BYTES,         \
             "size of the log that asks for a checkpoint")                                   \
     INTEGER(",", "segmentBytes", segment_bytes, 65536, 1099511627776, OPTION_SEGMENT_BYTES, \
-            "size at which the active segment is sealed")                                   \
-    INTEGER(",", "seed", seed, 0, OPTION_INTEGER_MAX, 42,                                   \
-            "of a new database's random rotations and hashes")
+            "size at which the active segment is sealed")
 
 /* A search request's keys but "filter" and "select", which need a schema. */
 #define REQUEST_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                  \
