@@ -185,7 +185,7 @@ static veer_status check_ordered(const sealed_column *sealed, uint64_t *rows, ve
         former_end = end;
         for (uint32_t j = first; j < end; j++) {
             uint32_t row = load_u32(sealed->sorted + 4 * (size_t)j);
-            if (row >= sealed->rows || bitset_get(rows, row) ||
+            if (row >= sealed->rows ||
                 (j > first && row <= load_u32(sealed->sorted + 4 * ((size_t)j - 1)))) {
                 CORRUPT(error, "row %u of value %u is out of order", row, i);
             }

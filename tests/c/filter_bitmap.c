@@ -343,6 +343,44 @@ static void test_damage(void **state)
     }
 }
 
+/* Bitmaps that are wrong in one rule only. */
+static void test_rules(void **state)
+{
+    (void)state;
+    bitmap_view view;
+    /* One container of one run, rows 5 to 24. */
+    static const uint8_t run[15] = {0x3B, 0x30, 0, 0, 1, 0, 0, 19, 0, 1, 0, 5, 0, 19, 0};
+    uint8_t bytes[32];
+    assert_true(bitmap_view_open(run, sizeof run, SET_ROWS, 20, &view));
+    memcpy(bytes, run, sizeof run);
+    bytes[4] = 3; /* a flag of a container that is not there */
+    assert_false(bitmap_view_open(bytes, sizeof run, SET_ROWS, 20, &view));
+    bytes[4] = 0; /* no runs, and an array would need more bytes */
+    assert_false(bitmap_view_open(bytes, sizeof run, SET_ROWS, 20, &view));
+    memcpy(bytes, run, sizeof run);
+    store_u16(bytes + 11, 65530); /* past the end of the container */
+    assert_false(bitmap_view_open(bytes, sizeof run, SET_ROWS, 20, &view));
+    store_u16(bytes + 11, 65516);
+    assert_true(bitmap_view_open(bytes, sizeof run, SET_ROWS, 20, &view));
+    assert_false(bitmap_view_open(bytes, sizeof run, 65535, 20, &view));
+    /* Two runs that touch are one. */
+    static const uint8_t runs[19] = {0x3B, 0x30, 0, 0, 1, 0,  0, 19, 0, 2,
+                                     0,    5,    0, 9, 0, 15, 0, 9,  0};
+    memcpy(bytes, runs, sizeof runs);
+    assert_false(bitmap_view_open(bytes, sizeof runs, SET_ROWS, 20, &view));
+    bytes[15] = 16;
+    assert_true(bitmap_view_open(bytes, sizeof runs, SET_ROWS, 20, &view));
+    /* Plain rows: exactly 4 bytes each, ascending, below the limit. */
+    for (uint32_t i = 0; i < 3; i++)
+        store_u32(bytes + 4 * i, 10 * i);
+    assert_true(bitmap_view_open(bytes, 12, 21, 3, &view));
+    assert_false(bitmap_view_open(bytes, 12, 20, 3, &view));
+    store_u32(bytes + 4, 0);
+    assert_false(bitmap_view_open(bytes, 12, 21, 3, &view));
+    assert_true(bitmap_view_open(bytes, 0, 21, 0, &view));
+    assert_false(bitmap_view_open(bytes, 0, BITMAP_ROWS_MAX + 1, 0, &view));
+}
+
 static void test_shortage(void **state)
 {
     (void)state;
@@ -381,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_many_containers),
         cmocka_unit_test(test_clipping),
         cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_rules),
         cmocka_unit_test(test_shortage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

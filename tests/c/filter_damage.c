@@ -332,13 +332,84 @@ static void test_wrong_place(void **state)
     subject_free(&subject);
 }
 
+/* Columns that are wrong in one rule only. Rows 0 to 3 have the values 1, 1, 2, 2: the set of
+ * present rows is 15 bytes of a run, values begin at 80, their ends at 96, rows at 104. */
+static void test_rules(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t at;
+        uint32_t value;
+        const char *error;
+    } cases[] = {
+        {96, 0, "column: the rows of value 0 end at 0 of 4"}, /* a value without rows */
+        {96, 4, "column: the rows of value 1 end at 4 of 4"},
+        {100, 3, "column: values have 3 rows of 4"},
+        {100, 5, "column: the rows of value 1 end at 5 of 4"},
+        {104, 1, "column: row 1 of value 0 is out of order"}, /* twice */
+        {108, 4, "column: row 4 of value 0 is out of order"},
+        {80, 1, NULL},                                       /* another valid number */
+        {84, 0x40000000, "column: value 1 is out of order"}, /* 2, like the next */
+        {84, 0x7FF80000, "column: value 0 is out of order"}, /* NaN */
+        {84, 0x80000000, "column: value 0 is out of order"}, /* -0 */
+        {76, 0x01030000, "column: 120 bytes do not hold the sections of its header"}, /* a gap */
+        {20, 1, "column: the header contradicts itself"},
+        {40, 1, "column: the header contradicts itself"},
+        {16, 3, "column: 120 bytes do not hold the sections of its header"},
+        {12, 3, "column: 120 bytes do not hold the sections of its header"},
+    };
+    column *growing, *opened;
+    byte_writer bytes;
+    const size_t rows = 4;
+    assert_int_equal(column_new(memory_default(), COLUMN_NUMBER, &growing), VEER_OK);
+    assert_int_equal(column_reserve(growing, rows, rows, 0), VEER_OK);
+    for (size_t i = 0; i < rows; i++)
+        column_append(growing, &(column_value){.as.number = i < 2 ? 1 : 2}, 1);
+    byte_writer_init(&bytes, memory_default());
+    const column *part = growing;
+    assert_int_equal(
+        column_write(COLUMN_NUMBER, &part, NULL, &rows, 1, rows, memory_default(), &bytes, NULL),
+        VEER_OK);
+    column_free(growing);
+    assert_int_equal(bytes.bytes, 120);
+    assert_int_equal(load_u32(bytes.data + 96), 2);
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        uint8_t damaged[120];
+        veer_error error = {0};
+        memcpy(damaged, bytes.data, sizeof damaged);
+        store_u32(damaged + cases[i].at, cases[i].value);
+        repair(damaged, sizeof damaged);
+        veer_status status = column_open(memory_default(), COLUMN_NUMBER, damaged, sizeof damaged,
+                                         rows, &opened, &error);
+        assert_int_equal(status, cases[i].error == NULL ? VEER_OK : VEER_E_CORRUPT);
+        if (cases[i].error != NULL) assert_string_equal(error.message, cases[i].error);
+        column_free(opened);
+    }
+    byte_writer_fini(&bytes);
+}
+
+/* Keywords that are not UTF-8 would come out of visiting and explanations. */
+static void test_keyword_that_is_not_text(void **state)
+{
+    (void)state;
+    subject subject;
+    subject_new(&subject, 0, sizes[0]);
+    size_t size = subject.bytes.bytes;
+    uint8_t *text = memmem(subject.bytes.data, size, "it's", 4);
+    assert_non_null(text);
+    text[3] = 't'; /* "it't": another text in the same place of the order */
+    assert_true(try_open(&subject, subject.bytes.data, size, true));
+    text[3] = 0xFF;
+    assert_false(try_open(&subject, subject.bytes.data, size, true));
+    subject_free(&subject);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_truncation),
-        cmocka_unit_test(test_every_byte),
-        cmocka_unit_test(test_random_damage),
-        cmocka_unit_test(test_wrong_place),
+        cmocka_unit_test(test_truncation),    cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_random_damage), cmocka_unit_test(test_wrong_place),
+        cmocka_unit_test(test_rules),         cmocka_unit_test(test_keyword_that_is_not_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
  * every spelling over every form must mark exactly the rows that the model marks. The printed
  * filter must parse to an equal tree, and the sealed bytes must not depend on the parts.
  */
+#define _GNU_SOURCE
 #include <stdlib.h>
 
 #include "base/bitset.h"
@@ -358,7 +359,7 @@ static void test_visit(void **state)
 static void test_large(void **state)
 {
     (void)state;
-    const size_t count = 200000;
+    const size_t count = 70000;
     static const char *const texts[] = {"year >= 2000 AND year < 2010",
                                         "tag = 'a'",
                                         "tag IN ('a','b','w20') OR draft = true",
@@ -408,12 +409,188 @@ static void test_large(void **state)
     free(rows);
 }
 
+/* ---- sets that are sparse against many rows: CRoaring's part of the evaluation */
+
+#define SPARSE_ROWS 300000u
+#define SPARSE_WORDS ((SPARSE_ROWS + 63) / 64)
+#define SPARSE_KEYWORDS 12u
+
+typedef struct sparse_data {
+    form forms[2];
+    uint64_t *keywords[SPARSE_KEYWORDS]; /* rows that have r0, r1, ... */
+    uint64_t *drafts;
+} sparse_data;
+
+static uint64_t *new_bits(void)
+{
+    uint64_t *bits = calloc(SPARSE_WORDS, sizeof *bits);
+    assert_non_null(bits);
+    return bits;
+}
+
+/* Prints a random filter and computes its rows with bitsets. */
+static void sparse_tree(rng *random, const sparse_data *data, unsigned depth, FILE *text,
+                        uint64_t *rows)
+{
+    size_t k = rng_below(random, SPARSE_KEYWORDS), l = rng_below(random, SPARSE_KEYWORDS);
+    uint64_t kind = depth == 0 ? 3 + rng_below(random, 5) : rng_below(random, 8);
+    memset(rows, 0, SPARSE_WORDS * sizeof *rows);
+    if (kind < 2) {
+        uint64_t *term = new_bits();
+        size_t count = 2 + rng_below(random, 2);
+        if (kind == 0) bitset_set_range(rows, 0, SPARSE_ROWS);
+        for (size_t i = 0; i < count; i++) {
+            fputs(i == 0 ? "(" : kind == 0 ? " AND " : " OR ", text);
+            sparse_tree(random, data, depth - 1, text, term);
+            if (kind == 0) {
+                bitset_and(rows, term, SPARSE_WORDS);
+            } else {
+                bitset_or(rows, term, SPARSE_WORDS);
+            }
+        }
+        fputs(")", text);
+        free(term);
+    } else if (kind == 2) {
+        fputs("NOT (", text);
+        sparse_tree(random, data, depth - 1, text, rows);
+        fputs(")", text);
+        bitset_not(rows, SPARSE_ROWS);
+    } else if (kind == 3) {
+        fprintf(text, "tag IN ('r%zu', 'nobody', 'r%zu')", k, l);
+        bitset_or(rows, data->keywords[k], SPARSE_WORDS);
+        bitset_or(rows, data->keywords[l], SPARSE_WORDS);
+    } else if (kind == 4) {
+        fprintf(text, "tag CONTAINS ALL ('r%zu', 'r%zu')", k, l);
+        bitset_or(rows, data->keywords[k], SPARSE_WORDS);
+        bitset_and(rows, data->keywords[l], SPARSE_WORDS);
+    } else if (kind == 5) {
+        fputs("draft = true", text);
+        bitset_or(rows, data->drafts, SPARSE_WORDS);
+    } else {
+        fprintf(text, kind == 6 ? "tag = 'r%zu'" : "tag != 'r%zu'", k);
+        bitset_or(rows, data->keywords[k], SPARSE_WORDS);
+        if (kind == 7) bitset_not(rows, SPARSE_ROWS);
+    }
+}
+
+static void sparse_new(rng *random, sparse_data *made)
+{
+    form *growing = &made->forms[0];
+    char texts[SPARSE_KEYWORDS][8];
+    memset(made, 0, sizeof *made);
+    growing->rows = SPARSE_ROWS;
+    made->drafts = new_bits();
+    for (size_t k = 0; k < SPARSE_KEYWORDS; k++) {
+        made->keywords[k] = new_bits();
+        snprintf(texts[k], sizeof texts[k], "r%zu", k);
+    }
+    for (size_t i = 0; i < 400; i++) { /* single rows, runs, and rows that have several */
+        uint64_t *bits = made->keywords[rng_below(random, SPARSE_KEYWORDS - 1)];
+        size_t first = rng_below(random, SPARSE_ROWS - 2000);
+        if (i < 8) bitset_set_range(bits, first, first + rng_below(random, 2000));
+        bitset_set(bits, first);
+        bitset_set(made->keywords[rng_below(random, SPARSE_KEYWORDS - 1)], first);
+        bitset_set(made->drafts, first % 3 == 0 ? first : first + 1);
+    }
+    for (size_t i = 0; i < SPARSE_ROWS; i += 2) /* and one that is not sparse */
+        bitset_set(made->keywords[SPARSE_KEYWORDS - 1], i);
+    for (size_t f = 0; f < MODEL_FIELDS; f++)
+        byte_writer_init(&growing->bytes[f], memory_default());
+    for (size_t f = 0; f < MODEL_FIELDS - 1; f++) {
+        assert_int_equal(column_new(memory_default(), model_fields[f].type, &growing->columns[f]),
+                         VEER_OK);
+        assert_int_equal(
+            column_reserve(growing->columns[f], SPARSE_ROWS, SPARSE_ROWS * SPARSE_KEYWORDS, 100),
+            VEER_OK);
+        for (size_t i = 0; i < SPARSE_ROWS; i++) {
+            column_value values[SPARSE_KEYWORDS];
+            size_t count = 0;
+            for (size_t k = 0; f == 0 && k < SPARSE_KEYWORDS; k++) {
+                if (!bitset_get(made->keywords[k], i)) continue;
+                values[count].as.keyword.text = texts[k];
+                values[count++].as.keyword.bytes = (uint32_t)strlen(texts[k]);
+            }
+            if (f == 4) values[count++].as.boolean = bitset_get(made->drafts, i);
+            column_append(growing->columns[f], values, count);
+        }
+    }
+    const form *whole = growing;
+    seal(&whole, NULL, 1, SPARSE_ROWS, &made->forms[1]);
+}
+
+static void test_sparse(void **state)
+{
+    (void)state;
+    rng random;
+    sparse_data *data = calloc(1, sizeof *data);
+    uint64_t *expected = new_bits(), *bits = new_bits();
+    assert_non_null(data);
+    rng_init(&random, 21);
+    sparse_new(&random, data);
+    for (size_t i = 0; i < 300; i++) {
+        arena memory;
+        model_text text = {0};
+        veer_error error = {0};
+        FILE *to = open_memstream(&text.text, &text.bytes);
+        assert_non_null(to);
+        sparse_tree(&random, data, 1 + (unsigned)rng_below(&random, 3), to, expected);
+        fclose(to);
+        arena_init(&memory, memory_default());
+        const filter *filter = parse(&text, false, &memory);
+        for (size_t f = i % 10 == 0 ? 0 : 1; f < 2; f++) {
+            size_t matches;
+            filter_columns columns = {&data->forms[f], find, SPARSE_ROWS};
+            assert_int_equal(
+                filter_evaluate(filter, &columns, memory_default(), bits, &matches, &error),
+                VEER_OK);
+            if (memcmp(bits, expected, SPARSE_WORDS * sizeof *bits) != 0) fail_msg("%s", text.text);
+            assert_int_equal(matches, bitset_count(expected, SPARSE_ROWS));
+        }
+        arena_fini(&memory);
+        model_text_free(&text);
+    }
+    for (size_t k = 0; k < SPARSE_KEYWORDS; k++)
+        free(data->keywords[k]);
+    free(data->drafts);
+    form_fini(&data->forms[0]);
+    form_fini(&data->forms[1]);
+    free(data);
+    free(expected);
+    free(bits);
+}
+
+/* ---- -0 and 0 are one value, in any form and in the bytes */
+
+static void test_negative_zero(void **state)
+{
+    (void)state;
+    byte_writer bytes[2];
+    for (size_t i = 0; i < 2; i++) {
+        column *growing;
+        column_value zero = {.as.number = i == 0 ? 0.0 : -0.0};
+        assert_int_equal(column_new(memory_default(), COLUMN_NUMBER, &growing), VEER_OK);
+        assert_int_equal(column_reserve(growing, 1, 1, 0), VEER_OK);
+        column_append(growing, &zero, 1);
+        byte_writer_init(&bytes[i], memory_default());
+        const column *part = growing;
+        const size_t rows = 1;
+        assert_int_equal(column_write(COLUMN_NUMBER, &part, NULL, &rows, 1, 1, memory_default(),
+                                      &bytes[i], NULL),
+                         VEER_OK);
+        column_free(growing);
+    }
+    assert_int_equal(bytes[0].bytes, bytes[1].bytes);
+    assert_memory_equal(bytes[0].data, bytes[1].data, bytes[0].bytes);
+    byte_writer_fini(&bytes[0]);
+    byte_writer_fini(&bytes[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_filters),
-        cmocka_unit_test(test_visit),
-        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_random_filters), cmocka_unit_test(test_visit),
+        cmocka_unit_test(test_large),          cmocka_unit_test(test_sparse),
+        cmocka_unit_test(test_negative_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
