@@ -183,7 +183,9 @@ static veer_status run_commit(store *self, veer_error *error)
     if (self->unsynced) VEER_TRY(store_sync_live(self, error));
     if (commit->step == COMMIT_CATALOGUE) {
         VEER_TRY(write_catalogue(self, error));
+        thread_mutex_lock(&self->names);
         commit->step = COMMIT_META;
+        thread_mutex_unlock(&self->names);
     }
     VEER_TRY(write_slots(self, error));
     install(self);
