@@ -264,7 +264,7 @@ static veer_status documents_step(builder *builder, veer_error *error)
 static veer_status reserve_ids(builder *builder, veer_error *error)
 {
     const veer_allocator *allocator = builder->database->allocator;
-    builder->map_slots = id_map_slots(builder->rows);
+    builder->map_slots = (size_t)id_map_slots(builder->rows);
     if (!builder->id_offsets)
         builder->id_offsets =
             memory_array(allocator, builder->rows_capacity + 1u, sizeof(uint32_t));

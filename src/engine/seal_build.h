@@ -52,7 +52,7 @@ struct builder {
     uint64_t *hashes;     /* of ids */
     uint32_t *map_rows;
     uint16_t *map_tags;
-    uint64_t map_slots;
+    size_t map_slots; /* fits: rows are at most 2^26 */
 
     segment_vectors *vectors; /* by part, of the present field */
     uint32_t vectors_count;   /* new ordinals of it */
