@@ -16,6 +16,17 @@
 
 #include "base/sizes.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_ASAN 1
+#endif
+#endif
+#ifdef UNDER_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 #define COMPRESSION_LEVEL 3
 #define SIZE_HEADER_BYTES 16u
 
@@ -35,6 +46,10 @@ static void hook_release(void *opaque, void *memory)
     const veer_allocator *allocator = opaque;
     if (memory == NULL) return;
     uint8_t *block = (uint8_t *)memory - SIZE_HEADER_BYTES;
+#ifdef UNDER_ASAN
+    /* zstd forbids access to free parts of its workspace, and leaves them so. */
+    __asan_unpoison_memory_region(block, *(size_t *)(void *)block);
+#endif
     allocator->release(allocator->context, block, *(size_t *)(void *)block, SIZE_HEADER_BYTES);
 }
 
