@@ -30,6 +30,7 @@ void text_pool_init(text_pool *pool, const veer_allocator *allocator)
 {
     pool->allocator = allocator;
     pool->blocks = NULL;
+    pool->bytes = 0;
 }
 
 void text_pool_fini(text_pool *pool)
@@ -56,6 +57,7 @@ veer_status text_pool_reserve(text_pool *pool, size_t bytes)
     added->older = newest;
     added->bytes = room;
     pool->blocks = added;
+    pool->bytes += whole;
     return VEER_OK;
 }
 
@@ -68,15 +70,6 @@ void *text_pool_take(text_pool *pool, size_t bytes)
     return taken;
 }
 
-size_t text_pool_bytes(const text_pool *pool)
-{
-    size_t bytes = 0;
-    for (const text_block *block = pool->blocks; block != NULL; block = block->older) {
-        bytes += sizeof *block + block->bytes;
-    }
-    return bytes;
-}
-
 void dictionary_init(keyword_dictionary *dictionary, const veer_allocator *allocator)
 {
     dictionary->allocator = allocator;
@@ -84,6 +77,7 @@ void dictionary_init(keyword_dictionary *dictionary, const veer_allocator *alloc
     atomic_init(&dictionary->count, 0);
     chunks_init(&dictionary->keywords, allocator, sizeof(keyword));
     text_pool_init(&dictionary->texts, allocator);
+    dictionary->tables_bytes = 0;
     dictionary->seed = (uint64_t)(uintptr_t)dictionary;
 }
 
@@ -136,6 +130,7 @@ static veer_status grow_table(keyword_dictionary *dictionary, size_t keywords)
     if (table == NULL) return VEER_E_NOMEM;
     table->older = old;
     table->slots_count = slots;
+    dictionary->tables_bytes += table_bytes(slots);
     uint32_t count = atomic_load_explicit(&dictionary->count, memory_order_relaxed);
     for (uint32_t number = 0; number < count; number++) {
         size_t i = dictionary_keyword(dictionary, number)->hash & (slots - 1);
@@ -202,9 +197,5 @@ uint32_t dictionary_count(const keyword_dictionary *dictionary)
 
 size_t dictionary_bytes(const keyword_dictionary *dictionary)
 {
-    size_t bytes = chunks_bytes(&dictionary->keywords) + text_pool_bytes(&dictionary->texts);
-    const dictionary_table *table = atomic_load_explicit(&dictionary->table, memory_order_relaxed);
-    for (; table != NULL; table = table->older)
-        bytes += table_bytes(table->slots_count);
-    return bytes;
+    return chunks_bytes(&dictionary->keywords) + dictionary->texts.bytes + dictionary->tables_bytes;
 }

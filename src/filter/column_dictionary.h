@@ -28,6 +28,7 @@ typedef struct keyword {
 typedef struct text_pool {
     const veer_allocator *allocator;
     struct text_block *blocks;
+    size_t bytes; /* of all blocks */
 } text_pool;
 
 void text_pool_init(text_pool *pool, const veer_allocator *allocator);
@@ -36,7 +37,6 @@ void text_pool_fini(text_pool *pool);
 veer_status text_pool_reserve(text_pool *pool, size_t bytes);
 /* Never fails within what was reserved. */
 void *text_pool_take(text_pool *pool, size_t bytes);
-size_t text_pool_bytes(const text_pool *pool);
 
 typedef struct keyword_dictionary {
     const veer_allocator *allocator;
@@ -44,6 +44,7 @@ typedef struct keyword_dictionary {
     _Atomic uint32_t count;
     chunk_array keywords; /* of struct keyword */
     text_pool texts;
+    size_t tables_bytes;
     uint64_t seed;
 } keyword_dictionary;
 
@@ -62,6 +63,7 @@ static inline const keyword *dictionary_keyword(const keyword_dictionary *dictio
 {
     return chunks_item(&dictionary->keywords, number);
 }
+/* The writer's. */
 size_t dictionary_bytes(const keyword_dictionary *dictionary);
 
 #endif

@@ -43,7 +43,7 @@ static void count_bytes(growing_column *growing)
 {
     size_t bytes = sizeof *growing + chunks_bytes(&growing->rows);
     if (growing->base.type == COLUMN_KEYWORD) {
-        bytes += chunks_bytes(&growing->lists) + text_pool_bytes(&growing->list_memory) +
+        bytes += chunks_bytes(&growing->lists) + growing->list_memory.bytes +
                  dictionary_bytes(&growing->keywords);
     }
     atomic_store_explicit(&growing->bytes, bytes, memory_order_relaxed);

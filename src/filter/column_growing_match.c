@@ -92,7 +92,7 @@ static inline size_t sieve_bit(uint64_t bits, unsigned shift)
 }
 
 /* Defines, for the values of one type: a compare with each of a few; a binary search; and for
- * many the sieve, one bit a row without a branch, and a search for the rows that it lets through. */
+ * many the sieve, one bit a row without a branch, then a search for the rows that pass it. */
 #define SCAN_LISTED(few, many, type, member)                                                   \
     static void few##_add(const type *rows, size_t count, type wanted, uint8_t *restrict hits) \
     {                                                                                          \
