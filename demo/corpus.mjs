@@ -2,10 +2,11 @@
 
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { at } from '../scripts/lib/build.mjs';
-import { ScriptError, capture, run } from '../scripts/lib/run.mjs';
+import { withLock } from '../scripts/lib/lock.mjs';
+import { ScriptError, capture, root, run } from '../scripts/lib/run.mjs';
 import { fromPlanes } from './page/planes.js';
 
 export const veer = at('build', 'veer');
@@ -33,29 +34,35 @@ function digest() {
   return hash.digest('hex');
 }
 
-/** Imports the corpus where that is not done, or the corpus or the format has changed. */
-export function importCorpus() {
-  const stamp = at('build', 'demo.stamp');
-  const wanted = digest();
-  const isCurrent =
-    existsSync(stamp) &&
-    readFileSync(stamp, 'utf8') === wanted &&
-    capture(veer, ['count', database]) !== null;
-  if (isCurrent) return;
+const stamp = at('build', 'demo.stamp');
 
+const isCurrent = (wanted) =>
+  existsSync(stamp) &&
+  readFileSync(stamp, 'utf8') === wanted &&
+  capture(veer, ['count', database]) !== null;
+
+/** Imports the corpus where that is not done, or where the corpus or the format has changed. */
+export function importCorpus() {
+  const wanted = digest();
+  withLock(at('build', 'demo.lock'), () => {
+    if (!isCurrent(wanted)) importInto(wanted);
+  });
+}
+
+function importInto(wanted) {
   rmSync(stamp, { force: true });
   const folder = at('build', 'demo-import');
-  const made = join(folder, 'demo.veer');
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const documents = join(folder, 'sotu.jsonl');
-  const vectors = join(folder, 'sotu.npy');
+  const [made, documents, vectors] = ['demo.veer', 'sotu.jsonl', 'sotu.npy'].map((name) =>
+    join(folder, name),
+  );
   const { dims } = JSON.parse(readFileSync(data('schema.json'), 'utf8')).fields.embedding;
   writeFileSync(documents, gunzipSync(readFileSync(data('sotu.jsonl.gz'))));
   writeFileSync(vectors, npy(fromPlanes(gunzipSync(readFileSync(data('sotu.vectors.gz')))), dims));
-  const schema = data('schema.json');
-  const options = ['--vectors', vectors, '--create', '--schema', schema, '-c', collection];
-  run(veer, ['import', made, documents, ...options]);
+  console.log(`\nImporting the State of the Union corpus into ${relative(root, database)}:`);
+  const options = ['--vectors', vectors, '--create', '--schema', data('schema.json')];
+  run(veer, ['import', made, documents, ...options, '--collection', collection]);
 
   // In its place only now that it is complete.
   rmSync(database, { recursive: true, force: true });

@@ -199,7 +199,8 @@ export class Library {
   }
 
   async close() {
-    await this.#database?.close();
+    const database = this.#database;
     this.#database = undefined;
+    await database?.close();
   }
 }

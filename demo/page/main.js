@@ -20,6 +20,7 @@ const catalog = new Catalog();
 const search = new Search(library, {
   onResult: (result) => showResult(result, search, handlers),
   onError: (error) => showError(error, 'The search'),
+  onBusy: (isBusy) => $('results').setAttribute('aria-busy', String(isBusy)),
 });
 
 const startFrom = guarded('Searching', async (ids, isFirst = false) => {
@@ -97,9 +98,9 @@ async function loadCorpus() {
 }
 
 /** Pages that cannot go on say why, and offer to try again. */
-function showBlocked(error) {
+function showBlocked(error, tried) {
   console.error(error);
-  const words = inWords(error, library.isOpen ? 'Loading the corpus' : 'Opening the database');
+  const words = inWords(error, tried);
   $('loading').hidden = true;
   $('blocked-title').textContent =
     words.code === 'BUSY' ? 'This page is open in another tab' : words.title;
@@ -119,7 +120,10 @@ async function begin() {
     await showAll();
   } catch (error) {
     $('app').hidden = $('contents').hidden = true;
-    showBlocked(error);
+    const tried = library.isOpen ? 'Loading the corpus' : 'Opening the database';
+    // Trying again opens it anew.
+    await library.close().catch(() => {});
+    showBlocked(error, tried);
   }
 }
 

@@ -69,7 +69,7 @@ function card(hit, widest, handlers) {
   const prose = el('p', { className: 'prose' }, paragraph.text ?? '');
   const bar = el('span', { className: 'fill' });
   bar.style.inlineSize = `${Math.max(2, (100 * hit.distance) / widest)}%`;
-  return el(
+  const item = el(
     'li',
     { className: 'card' },
     head(paragraph),
@@ -82,6 +82,8 @@ function card(hit, widest, handlers) {
     prose,
     actions(paragraph, prose, handlers),
   );
+  item.dataset.id = hit.id;
+  return item;
 }
 
 /** What is searched for: the example, or the mean of several. */

@@ -23,14 +23,16 @@ export class Search {
   #library;
   #onResult;
   #onError;
+  #onBusy;
   #isFirst = true;
   #isRunning = false;
   #isStale = false;
 
-  constructor(library, { onResult, onError }) {
+  constructor(library, { onResult, onError, onBusy }) {
     this.#library = library;
     this.#onResult = onResult;
     this.#onError = onError;
+    this.#onBusy = onBusy;
   }
 
   /** The engine's filter, or undefined where all paragraphs are asked for. */
@@ -50,15 +52,16 @@ export class Search {
 
   /** Searches from these paragraphs. */
   async from(ids) {
+    this.#onBusy(true);
     const found = (await this.#library.get(ids)).filter(Boolean);
-    if (found.length === 0) return false;
-    this.examples = found;
+    if (found.length > 0) this.examples = found;
     this.run();
-    return true;
+    return found.length > 0;
   }
 
   async run() {
     this.#isStale = true;
+    this.#onBusy(true);
     if (this.#isRunning) return;
     this.#isRunning = true;
     try {
@@ -71,6 +74,7 @@ export class Search {
       this.#onError(error);
     } finally {
       this.#isRunning = false;
+      this.#onBusy(false);
     }
   }
 

@@ -22,6 +22,7 @@ const args = [
   '--disable-component-update',
   '--disable-sync',
 ];
+export const launchOptions = { executablePath, args, headless: true };
 
 /**
  * A browser and a server for the tests of a file. `context` keeps what pages store; `page()` opens
@@ -34,11 +35,7 @@ export function useBrowser(served) {
   before(async () => {
     if (skip) return;
     use.server = await serve(served);
-    use.context = await chromium.launchPersistentContext(profile, {
-      executablePath,
-      args,
-      headless: true,
-    });
+    use.context = await chromium.launchPersistentContext(profile, launchOptions);
   });
   after(async () => {
     await use.context?.close();
