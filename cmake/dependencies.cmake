@@ -58,8 +58,10 @@ endfunction()
 # definitions choose one Huffman decoder and one sequence decoder out of two each.
 set(veer_small_options "")
 set(veer_small_zstd "")
+set(veer_small_yyjson "")
 if(VEER_WASM)
   set(veer_small_options -Oz)
+  set(veer_small_yyjson yyjson_inline=inline) # not always inline: a third of its size
   set(veer_small_zstd
     ZSTD_STRIP_ERROR_STRINGS=1 HUF_FORCE_DECOMPRESS_X1 ZSTD_FORCE_DECOMPRESS_SEQUENCES_SHORT
     ZSTD_NO_INLINE=1
@@ -130,6 +132,6 @@ set(yyjson "${VEER_DEPS_DIR}/yyjson/src")
 veer_third_party(yyjson
   FOLDER ${yyjson}
   SOURCES ${yyjson}/yyjson.c
-  DEFINITIONS yyjson_api= YYJSON_DISABLE_NON_STANDARD=1
+  DEFINITIONS yyjson_api= YYJSON_DISABLE_NON_STANDARD=1 ${veer_small_yyjson}
   OPTIONS ${veer_small_options}
 )

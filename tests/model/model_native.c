@@ -327,7 +327,7 @@ static void do_operation(run *run, const model_operation *operation)
         open_database(run);
         break;
     case MODEL_WORK:
-        must(run, veer_work(run->database, 0.2, NULL, &error), &error, "work");
+        must(run, veer_work(run->database, run->script ? -1 : 0.2, NULL, &error), &error, "work");
         break;
     case MODEL_CHECKPOINT:
         must(run, veer_checkpoint(run->database, NULL, NULL, &error), &error, "checkpoint");
