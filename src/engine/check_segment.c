@@ -1,7 +1,8 @@
 /* What the engine promises of a segment, looked at row by row.
  *
  *   rows       every id is valid, every document is a JSON object with that id; the living row of
- *              an id is the one that looking it up finds; no row is dead that is not there
+ *              an id is the one that looking it up finds; no row is dead that is not there; log
+ *              numbers are those of the segment
  *   vectors    every original is a vector that could be written; inverse norms are those of the
  *              originals; codes of a sample of blocks are what encoding makes of them
  *   columns    the values of a sample of rows are those of their documents
@@ -16,6 +17,7 @@
 #include "engine/check.h"
 #include "engine/document.h"
 #include "engine/reading.h"
+#include "engine/sealed.h"
 
 #define ROWS_A_REPORT 4096u      /* between two calls of progress; arbitrary */
 #define COLUMN_SAMPLE_ROWS 4096u /* a segment; arbitrary */
@@ -98,13 +100,29 @@ static void add_value(void *context, uint32_t row, const column_value *value)
     if (row % self->stride == 0) self->sums[row / self->stride] += value_hash(self->type, value);
 }
 
-static veer_status check_column(segment_check *self, size_t place, veer_error *error)
+/* The column as it is stored: segment_column would make a damaged one anew and say nothing. */
+static veer_status open_stored(segment_check *self, const field *f, column **opened,
+                               veer_error *error)
+{
+    const sealed *from = self->ref->core->as.sealed;
+    for (size_t i = 0; i < from->entry.derived_count; i++) {
+        segment *file = from->derived[i];
+        segment_section section;
+        if (from->entry.derived[i].stream.kind != STREAM_COLUMNS || !file) continue;
+        if (!segment_find(file, SECTION_COLUMN, f->id, &section)) continue;
+        const void *bytes = NULL;
+        VEER_TRY(segment_load(file, section.index, &bytes, error));
+        return column_open(self->report->allocator, f->column, bytes, (size_t)section.bytes,
+                           self->ref->rows, opened, error);
+    }
+    return VEER_OK;
+}
+
+static veer_status compare_column(segment_check *self, size_t place, const column *stored,
+                                  veer_error *error)
 {
     const schema *held = self->collection->schema;
     const field *f = &held->fields[place];
-    const column *stored = NULL;
-    veer_status status = segment_column(self->ref->core, held, f->id, &stored, error);
-    if (status != VEER_OK) return note(self, status, error);
     uint64_t *sums = arena_array(self->scratch, self->samples, sizeof *sums);
     if (!sums) return error_nomem(error, "a check", self->samples * sizeof *sums);
     memset(sums, 0, self->samples * sizeof *sums);
@@ -121,6 +139,22 @@ static veer_status check_column(segment_check *self, size_t place, veer_error *e
         break;
     }
     return VEER_OK;
+}
+
+static veer_status check_column(segment_check *self, size_t place, veer_error *error)
+{
+    const schema *held = self->collection->schema;
+    const field *f = &held->fields[place];
+    if (!self->ref->core->is_sealed) {
+        const column *growing = NULL;
+        VEER_TRY(segment_column(self->ref->core, held, f->id, &growing, error));
+        return compare_column(self, place, growing, error);
+    }
+    column *stored = NULL;
+    veer_status status = open_stored(self, f, &stored, error);
+    if (status == VEER_OK) status = compare_column(self, place, stored, error);
+    column_free(stored);
+    return note(self, status, error);
 }
 
 /* ---------------------------------------------------------------- rows */
@@ -142,9 +176,24 @@ static veer_status check_lookup(segment_check *self, uint32_t row, const char *i
     return VEER_OK;
 }
 
+static veer_status check_stamp(segment_check *self, uint32_t row, arena *texts, veer_error *error)
+{
+    uint64_t lsn = 0;
+    int64_t written_ms = 0;
+    VEER_TRY(segment_row_stamp(self->ref->core, row, texts, &lsn, &written_ms, error));
+    if (!self->ref->core->is_sealed) return VEER_OK;
+    const sealed_entry *entry = &self->ref->core->as.sealed->entry;
+    if (lsn < entry->first_lsn || lsn > entry->last_lsn)
+        check_problem(self->report, "%s: row %u has LSN %llu, the segment has %llu to %llu",
+                      self->name, row, (unsigned long long)lsn,
+                      (unsigned long long)entry->first_lsn, (unsigned long long)entry->last_lsn);
+    return VEER_OK;
+}
+
 static veer_status check_row(segment_check *self, uint32_t row, blob_cursor *cursor, arena *texts,
                              veer_error *error)
 {
+    VEER_TRY(check_stamp(self, row, texts, error));
     const char *id = NULL, *json = NULL;
     size_t id_bytes = 0, bytes = 0;
     segment_core *core = self->ref->core;
@@ -181,6 +230,17 @@ static veer_status check_rows(segment_check *self, veer_error *error)
 done:
     arena_fini(&texts);
     return status;
+}
+
+/* Derived streams that could not be opened: the segment does without them until they are made again. */
+static void check_derived(segment_check *self)
+{
+    if (!self->ref->core->is_sealed) return;
+    const sealed *from = self->ref->core->as.sealed;
+    for (size_t i = 0; i < from->entry.derived_count; i++)
+        if (!from->derived[i])
+            check_problem(self->report, "%s: the derived stream %s is lost or damaged", self->name,
+                          from->entry.derived[i].stream.name);
 }
 
 static void check_dead(segment_check *self)
@@ -260,6 +320,9 @@ static veer_status check_codes(segment_check *self, const segment_vectors *vecto
         segment_codes codes;
         bool found = false;
         VEER_TRY(segment_codes_run(vectors, run, &codes, &found, error));
+        if (!found && run == 0 && vectors->sealed && vectors->sealed->codes_file)
+            VEER_FAIL(error, VEER_E_CORRUPT, "the codes of field '%s' cannot be used",
+                      vectors->field->name);
         if (!found) return VEER_OK;
         uint32_t blocks = (codes.count + FLAT_BLOCK_ROWS - 1) / FLAT_BLOCK_ROWS;
         for (uint32_t i = 0; i < blocks; i++)
@@ -300,6 +363,7 @@ static veer_status check_parts(segment_check *self, veer_error *error)
         if (!self->wanted[i]) return error_nomem(error, "a check", self->samples * 8);
         memset(self->wanted[i], 0, self->samples * sizeof **self->wanted);
     }
+    check_derived(self);
     check_dead(self);
     VEER_TRY(check_rows(self, error));
     for (size_t i = 0; i < held->fields_count; i++) {
