@@ -131,7 +131,6 @@ static void test_options_defaults(void **state)
         assert_int_equal(options.sync, STORE_SYNC_FULL);
         assert_int_equal(options.sync_interval_ms, 100);
         assert_int_equal(options.memory_limit, 0);
-        assert_int_equal(options.seed, 42);
         assert_int_equal(options.wal_bytes, options.segment_bytes);
     }
 }
@@ -143,7 +142,7 @@ static void test_options_values(void **state)
     veer_error error;
     assert_int_equal(
         database_options_read("{\"create\":false,\"mode\":\"readonly\",\"sync\":\"none\","
-                              "\"syncIntervalMs\":60000,\"memoryLimit\":1000000,\"seed\":7,"
+                              "\"syncIntervalMs\":60000,\"memoryLimit\":1000000,"
                               "\"walBytes\":65536,\"segmentBytes\":131072,\"cacheBytes\":0}",
                               NULL, &options, &error),
         VEER_OK);
@@ -152,7 +151,6 @@ static void test_options_values(void **state)
     assert_int_equal(options.sync, STORE_SYNC_NONE);
     assert_int_equal(options.sync_interval_ms, 60000);
     assert_int_equal(options.memory_limit, 1000000);
-    assert_int_equal(options.seed, 7);
     assert_int_equal(options.wal_bytes, 65536);
     assert_int_equal(options.segment_bytes, 131072);
     assert_int_equal(options.cache_bytes, 0);
