@@ -68,7 +68,7 @@ column_value model_value(rng *random, size_t field)
 
 model_row *model_rows_new(rng *random, size_t rows)
 {
-    model_row *made = calloc(rows + 1, sizeof *made);
+    model_row *made = calloc(rows + MODEL_EMPTY_ROWS, sizeof *made);
     assert_non_null(made);
     for (size_t i = 0; i < rows; i++) {
         for (size_t f = 0; f < MODEL_FIELDS - 1; f++) {

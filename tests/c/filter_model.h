@@ -15,6 +15,7 @@
 #define MODEL_FIELDS 8u
 #define MODEL_VALUES_MAX 6u /* of a row's field */
 #define MODEL_WORDS 40u
+#define MODEL_EMPTY_ROWS 100u /* behind those that are asked for: rows without any value */
 
 extern const filter_field model_fields[MODEL_FIELDS];
 

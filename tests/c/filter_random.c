@@ -137,9 +137,9 @@ static void check_tree(rng *random, const model_row *rows, const form *const *fo
 {
     model_node *tree = model_tree_new(random, (unsigned)rng_below(random, 4));
     size_t count = forms[0]->rows;
-    bool *expected = malloc(count + 1);
+    bool *expected = malloc(count + MODEL_EMPTY_ROWS);
     assert_non_null(expected);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count + MODEL_EMPTY_ROWS; i++)
         expected[i] = model_matches(tree, &rows[i]);
     for (int spelling = 0; spelling < 3; spelling++) {
         arena memory;
@@ -155,8 +155,10 @@ static void check_tree(rng *random, const model_row *rows, const form *const *fo
             const filter *filter = parse(&text, spelling == 2, &memory);
             assert_round_trip(filter, &memory);
             for (size_t f = 0; f < forms_count; f++) {
-                /* All rows, or a prefix of them as a reader of a growing segment asks. */
-                size_t asked = rng_below(random, 3) == 0 ? rng_below(random, count + 1) : count;
+                /* All rows; a prefix, as a reader of a growing segment asks; or more rows than
+                 * the column has, which are rows without a value. */
+                size_t any = rng_below(random, count + MODEL_EMPTY_ROWS);
+                size_t asked = rng_below(random, 3) == 0 ? any : count;
                 assert_answers(filter, forms[f], asked, expected, text.text);
             }
         }
@@ -216,6 +218,7 @@ static size_t merge(rng *random, model_row *rows, size_t count, form *out, form 
     seal(growing, maps, 3, total, again);
     for (size_t i = 0; i < count; i++)
         if (places[i] != UINT32_MAX) kept[places[i]] = rows[i];
+    memset(rows, 0, count * sizeof *rows);
     memcpy(rows, kept, total * sizeof *rows);
     for (size_t p = 0; p < 3; p++)
         form_fini(&parts[p]);
