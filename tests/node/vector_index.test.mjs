@@ -82,14 +82,15 @@ test('the approximate search keeps its promise', async () => {
   );
   const queries = Float32Array.from({ length: 50 * 96 }, () => dice.next() - 0.5);
   const truth = index.search(queries, 10, { exact: true }).keys;
-  for (const recall of [0.9, 0.95, 1]) {
+  for (const recall of [0.95, 0.99, 1]) {
     const { keys } = index.search(queries, 10, { recall });
     let common = 0;
     for (let q = 0; q < 50; q++) {
       const own = new Set(truth.subarray(q * 10, q * 10 + 10));
       for (const key of keys.subarray(q * 10, q * 10 + 10)) common += own.has(key);
     }
-    assert.ok(common / 500 >= recall - 0.02, `recall ${common / 500} instead of ${recall}`);
+    // Room for the luck of 500 neighbours, and for data without any structure.
+    assert.ok(common / 500 >= recall - 0.05, `recall ${common / 500} instead of ${recall}`);
   }
   index.close();
 });
