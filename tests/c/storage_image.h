@@ -3,19 +3,7 @@
 #define VEER_TESTS_STORAGE_IMAGE_H
 
 #include "storage_mini.h"
-
-#define IMAGE_STREAMS_MAX 32
-
-typedef struct image_stream {
-    char name[65];
-    uint8_t *data;
-    size_t bytes;
-} image_stream;
-
-typedef struct image {
-    image_stream streams[IMAGE_STREAMS_MAX];
-    size_t count;
-} image;
+#include "support/storage_repair.h"
 
 /* Kinds of states: a log only; segments and a log; a checkpoint under way, relogged. */
 enum { IMAGE_LOG, IMAGE_SEGMENTS, IMAGE_BOTH_LOGS, IMAGE_KINDS };
@@ -27,8 +15,5 @@ void image_read(image *image, const veer_io *io);
 /* Into an empty table. */
 void image_write(const image *image, const veer_io *io);
 void image_free(image *image);
-image_stream *image_find(image *image, const char *name);
-/* Makes every checksum right again, as far as the structure can be followed. */
-void image_repair(image *image);
 
 #endif
