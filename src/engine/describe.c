@@ -36,9 +36,10 @@
 #define ENTRIES(list) list(ENTRY_BOOL, ENTRY_INTEGER, ENTRY_NUMBER, ENTRY_CHOICE, ENTRY_TEXT)
 
 /* What a request holds besides its options. */
-#define FILTER_AND_SELECT                                                             \
-    HEAD(",", "filter", "filter")                                                     \
-    TAIL("text or object that documents have to match") HEAD(",", "select", "select") \
+#define FILTER_AND_SELECT                               \
+    HEAD(",", "filter", "filter")                       \
+    TAIL("text or object that documents have to match") \
+    HEAD(",", "select", "select")                       \
         TAIL("keys to return in documents; true: whole documents; false: none")
 
 #define BATCH_BYTES 67108864

@@ -1,12 +1,9 @@
-/* Reading apart from finding the nearest: selections, get, scan, count, explain, stats, backup,
- * check; and bad input, by name. */
-#define _DEFAULT_SOURCE
-
+/* Reading apart from finding the nearest: selections, get, scan, count, explain, stats; and bad
+ * input, by name. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <yyjson.h>
 
 #include "base/memory.h"
@@ -698,210 +695,15 @@ static void test_without_memory(void **state)
     io_memory_free(&io);
 }
 
-/* ---------------------------------------------------------------- backup and check */
-
-static void make_directory(char path[64])
-{
-    (void)snprintf(path, 64, "/tmp/veer-read-XXXXXX");
-    assert_non_null(mkdtemp(path));
-}
-
-static void remove_directory(const char *path)
-{
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", path);
-    assert_int_equal(system(command), 0);
-}
-
-/* Ids, documents and vectors of a whole collection as one text. */
-static void dump(veer_collection *collection, veer_snapshot *snapshot, byte_writer *to)
-{
-    veer_cursor *cursor = NULL;
-    veer_error error;
-    check(veer_scan(collection, snapshot,
-                    "{\"select\":[\"v\",\"w\",\"year\",\"tag\",\"more\",\"draft\",\"at\"]}", NULL,
-                    &cursor, &error),
-          &error);
-    for (;;) {
-        veer_results *results = NULL;
-        check(veer_cursor_next(cursor, 333, &results, &error), &error);
-        size_t rows = veer_results_rows(results);
-        const uint32_t *ends = NULL;
-        const char *documents = veer_results_documents(results, &ends);
-        byte_writer_put(to, documents, ends[rows]);
-        veer_results_free(results);
-        if (rows == 0) break;
-    }
-    veer_cursor_close(cursor);
-}
-
-static void delete_ids(const fixture *f, const char *ids)
-{
-    const veer_operation operation = {.collection = f->collection,
-                                      .kind = VEER_WRITE_DELETE,
-                                      .documents = ids,
-                                      .documents_bytes = strlen(ids)};
-    veer_error error;
-    check(veer_write(f->database, &operation, 1, NULL, &error), &error);
-}
-
-static void check_location(const char *location, bool is_ok)
-{
-    veer_buffer report = {0};
-    veer_error error = {0};
-    veer_status status = veer_check(location, NULL, NULL, NULL, NULL, &report, &error);
-    if (is_ok && status != VEER_OK)
-        fail_msg("%s: %s", error.message, report.data ? report.data : "no report");
-    yyjson_doc *doc = parse(report.data, report.bytes);
-    yyjson_val *root = yyjson_doc_get_root(doc);
-    assert_int_equal(yyjson_get_bool(yyjson_obj_get(root, "ok")), is_ok);
-    assert_int_equal(yyjson_arr_size(yyjson_obj_get(root, "problems")) == 0, is_ok);
-    if (!is_ok) assert_int_equal(status, VEER_E_CORRUPT);
-    yyjson_doc_free(doc);
-    veer_buffer_free(&report);
-}
-
-static void test_backup(void **state)
-{
-    (void)state;
-    char directory[64], source[96], copy[96];
-    veer_error error;
-    make_directory(directory);
-    (void)snprintf(source, sizeof source, "%s/source", directory);
-    for (int turn = 0; turn < 4; turn++) {
-        (void)snprintf(copy, sizeof copy, "%s/copy%d.veer", directory, turn);
-        fixture f, g;
-        fixture_open(&f, source, NULL);
-        if (turn == 0) put(&f, three);
-        if (turn == 1) put_numbered(&f, 0, 900);
-        if (turn == 2) check(veer_checkpoint(f.database, NULL, NULL, &error), &error);
-        if (turn == 3) {
-            put_numbered(&f, 700, 6000); /* several records */
-            delete_ids(&f, "[\"00005\",\"00750\",\"05999\",\"b\"]");
-        }
-        byte_writer before, after;
-        byte_writer_init(&before, memory_default());
-        byte_writer_init(&after, memory_default());
-        dump(f.collection, NULL, &before);
-        check(veer_backup(f.database, copy, NULL, NULL, NULL, &error), &error);
-        assert_int_equal(veer_backup(f.database, copy, NULL, NULL, NULL, &error), VEER_E_EXISTS);
-        put_numbered(&f, 0, 10); /* goes on afterwards */
-        fixture_close(&f);
-        check_location(copy, true);
-        check_location(source, true);
-        check(veer_open(copy, NULL, NULL, NULL, &g.database, &error), &error);
-        check(veer_collection_open(g.database, "notes", NULL, &g.collection, &error), &error);
-        dump(g.collection, NULL, &after);
-        assert_int_equal(before.bytes, after.bytes);
-        assert_memory_equal(before.data, after.data, before.bytes);
-        assert_int_equal(upsert(&g, "{\"id\":\"x\"}", &error), VEER_E_READONLY);
-        fixture_close(&g);
-        byte_writer_fini(&before);
-        byte_writer_fini(&after);
-    }
-    assert_int_equal(veer_check("memory:", NULL, NULL, NULL, NULL, &(veer_buffer){0}, &error),
-                     VEER_E_INVALID);
-    assert_int_equal(veer_check("/nowhere/at/all", NULL, NULL, NULL, NULL, &(veer_buffer){0}, NULL),
-                     VEER_E_NOTFOUND);
-    remove_directory(directory);
-}
-
-static bool stop_at_once(void *context, uint64_t done, uint64_t total)
-{
-    (void)context;
-    (void)done;
-    (void)total;
-    return false;
-}
-
-/* A cancelled backup leaves no file; a check can be cancelled too. */
-static void test_cancelled(void **state)
-{
-    (void)state;
-    char directory[64], source[96], copy[96];
-    veer_error error;
-    make_directory(directory);
-    (void)snprintf(source, sizeof source, "%s/source", directory);
-    (void)snprintf(copy, sizeof copy, "%s/copy", directory);
-    fixture f;
-    fixture_open(&f, source, NULL);
-    put_numbered(&f, 0, 100);
-    assert_int_equal(veer_backup(f.database, copy, NULL, stop_at_once, NULL, &error),
-                     VEER_E_ABORTED);
-    assert_int_equal(access(copy, F_OK), -1);
-    fixture_close(&f);
-    veer_buffer report = {0};
-    assert_int_equal(veer_check(source, NULL, NULL, stop_at_once, NULL, &report, &error),
-                     VEER_E_ABORTED);
-    assert_null(report.data);
-    remove_directory(directory);
-}
-
-/* A flipped byte in any stream is found. */
-static void test_check_finds_damage(void **state)
-{
-    (void)state;
-    char directory[64], source[96], copy[96];
-    veer_error error;
-    make_directory(directory);
-    (void)snprintf(source, sizeof source, "%s/source", directory);
-    (void)snprintf(copy, sizeof copy, "%s/copy", directory);
-    fixture f;
-    fixture_open(&f, source, NULL);
-    put_numbered(&f, 0, 3000);
-    check(veer_compact(f.database, NULL, NULL, &error), &error);
-    check(veer_backup(f.database, copy, NULL, NULL, NULL, &error), &error);
-    fixture_close(&f);
-    FILE *file = fopen(copy, "r+b");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    long size = ftell(file);
-    rng random;
-    rng_init(&random, 5);
-    for (int i = 0; i < 40; i++) {
-        long at = 4096 + (long)rng_below(&random, (uint64_t)size - 4096);
-        int byte = 0;
-        assert_int_equal(fseek(file, at, SEEK_SET), 0);
-        byte = fgetc(file);
-        assert_int_equal(fseek(file, at, SEEK_SET), 0);
-        assert_int_equal(fputc(byte ^ 0x40, file), byte ^ 0x40);
-        assert_int_equal(fflush(file), 0);
-        veer_buffer report = {0};
-        veer_status status = veer_check(copy, NULL, NULL, NULL, NULL, &report, &error);
-        /* Padding between streams carries no meaning; everything else does. */
-        if (status != VEER_OK)
-            assert_true(status == VEER_E_CORRUPT || status == VEER_E_FORMAT ||
-                        status == VEER_E_VERSION);
-        else if (byte != 0)
-            fail_msg("damage at %ld of %ld is not found", at, size);
-        veer_buffer_free(&report);
-        assert_int_equal(fseek(file, at, SEEK_SET), 0);
-        assert_int_equal(fputc(byte, file), byte);
-        assert_int_equal(fflush(file), 0);
-    }
-    assert_int_equal(fclose(file), 0);
-    check_location(copy, true);
-    remove_directory(directory);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_select),
-        cmocka_unit_test(test_get),
-        cmocka_unit_test(test_vector_bits),
-        cmocka_unit_test(test_scan),
-        cmocka_unit_test(test_list),
-        cmocka_unit_test(test_explain),
-        cmocka_unit_test(test_stats),
-        cmocka_unit_test(test_bad_requests),
-        cmocka_unit_test(test_bad_vectors),
-        cmocka_unit_test(test_bad_arguments),
-        cmocka_unit_test(test_pending),
-        cmocka_unit_test(test_without_memory),
-        cmocka_unit_test(test_backup),
-        cmocka_unit_test(test_cancelled),
-        cmocka_unit_test(test_check_finds_damage),
+        cmocka_unit_test(test_select),      cmocka_unit_test(test_get),
+        cmocka_unit_test(test_vector_bits), cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_list),        cmocka_unit_test(test_explain),
+        cmocka_unit_test(test_stats),       cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_bad_vectors), cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_pending),     cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
