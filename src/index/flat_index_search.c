@@ -147,7 +147,7 @@ veer_status flat_index_run(const flat_index *index, const float *vector,
     }
     topk_sort(&r.nearest);
     for (size_t i = 0; i < r.nearest.count; i++) {
-        keys[i] = *flat_row_key(index, r.nearest.entries[i].key);
+        keys[i] = *flat_row_key(index, (size_t)r.nearest.entries[i].key);
         distances[i] = r.nearest.entries[i].distance;
     }
     *found = r.nearest.count;
