@@ -120,7 +120,7 @@ static void test_json_texts(void **state)
 static void test_options_defaults(void **state)
 {
     (void)state;
-    static const char *const same[] = {NULL, "{}", "null", "{\"sync\": null, \"seed\": 42.0}"};
+    static const char *const same[] = {NULL, "{}", "null", "{\"sync\": null, \"memoryLimit\": 0.0}"};
     for (size_t i = 0; i < TEST_COUNT(same); i++) {
         database_options options;
         memset(&options, 0xA5, sizeof options);
@@ -177,15 +177,15 @@ static void test_options_refusals(void **state)
 {
     static const refusal cases[] = {
         {"{\"syncc\":\"full\"}", VEER_E_OPTION, {"'syncc'", "'sync'?"}},
-        {"{\"zzzzzzzz\":1}", VEER_E_OPTION, {"'zzzzzzzz'", "'create'", "'seed'"}},
+        {"{\"zzzzzzzz\":1}", VEER_E_OPTION, {"'zzzzzzzz'", "'create'", "'segmentBytes'"}},
         {"{\"sync\":\"often\"}", VEER_E_OPTION, {"'sync'", "'often'", "full|interval|none"}},
         {"{\"sync\":1}", VEER_E_OPTION, {"'sync'", "a string", "a number"}},
         {"{\"create\":\"yes\"}", VEER_E_OPTION, {"'create'", "true or false", "a string"}},
         {"{\"syncIntervalMs\":0}", VEER_E_OPTION, {"'syncIntervalMs'", " 0;", "from 1 to 60000"}},
         {"{\"syncIntervalMs\":1.5}", VEER_E_OPTION, {"'syncIntervalMs'", "a whole number"}},
-        {"{\"seed\":-1}", VEER_E_OPTION, {"'seed'", "-1", "from 0"}},
-        {"{\"seed\":1e300}", VEER_E_OPTION, {"'seed'", "9007199254740991"}},
-        {"{\"seed\":1,\"seed\":1}", VEER_E_OPTION, {"'seed'", "twice"}},
+        {"{\"memoryLimit\":-1}", VEER_E_OPTION, {"'memoryLimit'", "-1", "from 0"}},
+        {"{\"memoryLimit\":1e300}", VEER_E_OPTION, {"'memoryLimit'", "9007199254740991"}},
+        {"{\"memoryLimit\":1,\"memoryLimit\":1}", VEER_E_OPTION, {"'memoryLimit'", "twice"}},
         {"[]", VEER_E_OPTION, {"object", "an array"}},
         {"{", VEER_E_SYNTAX, {"options", "position"}},
     };

@@ -28,8 +28,8 @@ static void check_state(const veer_io *io, const scenario *run, bool maybe_more,
 
 static void allocations(bool forever)
 {
-    uint64_t n = 0, step = 1;
-    for (;; n += step) {
+    uint64_t n = 0;
+    for (;; n++) {
         fault_allocator allocator;
         veer_io io;
         new_memory(&io);
@@ -49,8 +49,6 @@ static void allocations(bool forever)
         check_state(&io, &run, false, n);
         io_memory_free(&io);
         if (!fired) break;
-        /* Every one at first, then every seventh: the later ones repeat the same code. */
-        if (n > 1500) step = 7;
     }
     print_message("allocations: %llu points\n", (unsigned long long)n);
 }
