@@ -63,6 +63,7 @@ function hits(query, keys) {
 const recalls = [0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999];
 const efs = [10, 14, 20, 28, 40, 56, 80, 112, 160, 224];
 const settings = [];
+const held = []; // what is searched must not be collected as garbage
 
 /** `search` gives the keys of query i; a promise of them where `isAsync`. */
 function add(engine, setting, search, extra) {
@@ -94,6 +95,7 @@ async function addVectorIndex() {
 
 async function addCollection() {
   const database = await open('memory:');
+  held.push(database);
   const documents = await database.collection('documents', { v: vector(dims, { metric }) });
   const start = seconds();
   const ids = Array.from({ length: base.rows }, (_, i) => String(i));
@@ -120,7 +122,7 @@ const unitQueries = metric === 'cosine' ? normalised(queries) : queries;
 
 async function addHnswlibWasm() {
   globalThis.window ??= globalThis; // it looks for a browser's
-  const { loadHnswlib } = await import('hnswlib-wasm');
+  const { loadHnswlib } = await import('hnswlib-wasm/dist/hnswlib.js');
   const library = await loadHnswlib();
   const index = new library.HierarchicalNSW(space, dims, '');
   index.initIndex(base.rows, 16, 200, 100);
