@@ -91,15 +91,17 @@ export function showExamples(search, { onRemove }) {
   const { examples } = search;
   const one = examples.length === 1;
   $('examples-title').textContent = one ? 'More like' : `More like the mean of ${examples.length}`;
-  const items = examples.map((paragraph) =>
-    el(
+  const items = examples.map((paragraph) => {
+    const prose = el('p', { className: 'prose' }, paragraph.text ?? '');
+    return el(
       'li',
       { className: one ? 'example' : 'example short' },
-      el('p', { className: 'prose' }, paragraph.text ?? ''),
+      prose,
       el(
-        'p',
+        'div',
         { className: 'meta' },
         place(paragraph),
+        restOf(prose, place(paragraph)),
         one
           ? null
           : el(
@@ -113,9 +115,10 @@ export function showExamples(search, { onRemove }) {
               'Leave out',
             ),
       ),
-    ),
-  );
+    );
+  });
   fill($('examples'), items);
+  offerRest($('examples'));
 }
 
 const names = {
@@ -143,19 +146,21 @@ function steps({ explain }) {
 }
 
 export function showResult(result, search, handlers) {
-  const { hits, explain, pageMs, isFirst } = result;
+  const { hits, explain, pageMs, firstMs } = result;
   const engineMs = explain.operators.reduce((sum, { ms: took }) => sum + took, 0);
   $('engine-ms').textContent = ms(engineMs);
   const how = result.exact ? 'proved exact' : 'by 1-bit codes, then reranked';
   $('summary').textContent =
     hits.length === 0
       ? 'Nothing found.'
-      : `The ${hits.length} nearest of ${countOf(explain.matches, 'paragraph')}, ${how}` +
-        (isFirst ? '; the first search of a visit reads from storage' : '');
+      : `The ${hits.length} nearest of ${countOf(explain.matches, 'paragraph')}, ${how}`;
   fill(
     $('timing'),
     steps(result),
-    el('li', {}, el('span', {}, 'to the worker and back'), el('b', { id: 'page-ms' }, ms(pageMs))),
+    el('li', {}, el('span', {}, 'round trip'), el('b', { id: 'page-ms' }, ms(pageMs))),
+    firstMs === undefined
+      ? null
+      : el('li', {}, el('span', {}, 'the first one, from storage'), el('b', {}, ms(firstMs))),
   );
   const widest = hits.at(-1)?.distance || 1;
   fill(

@@ -14,7 +14,6 @@ const wellKnown = [
   ['sotu-1964-179-011', 'War on poverty', 1964],
   ['sotu-1790-001-003', 'The common defense', 1790],
   ['sotu-1996-216-004', 'The era of big government', 1996],
-  ['sotu-1980-198-018', 'The Persian Gulf', 1980],
 ];
 
 const FOUND_MAX = 8;

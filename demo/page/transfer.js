@@ -1,7 +1,7 @@
 // The database as a file: out, in, and starting over.
 
 import { $, el } from './dom.js';
-import { guarded, tell } from './errors.js';
+import { guarded, showError, tell } from './errors.js';
 import { bytes } from './format.js';
 
 export class Transfer {
@@ -16,19 +16,17 @@ export class Transfer {
       guarded('Exporting', () => this.#busy('Writing the file', () => this.#export())),
     );
     $('import').addEventListener('click', () => $('import-file').click());
-    $('import-file').addEventListener(
-      'change',
-      guarded('Importing', async () => {
-        const [file] = $('import-file').files;
-        if (!file) return;
-        try {
-          await this.#busy('Reading the file', (onProgress) => this.#import(file, onProgress));
-        } finally {
-          // Choosing the same file again is a change again.
-          $('import-file').value = '';
-        }
-      }),
-    );
+    $('import-file').addEventListener('change', async () => {
+      const [file] = $('import-file').files;
+      if (!file) return;
+      try {
+        await this.#busy('Reading the file', (onProgress) => this.#import(file, onProgress));
+      } catch (error) {
+        showError(error, `Importing ${file.name}`);
+      }
+      // Choosing the same file again is a change again.
+      $('import-file').value = '';
+    });
     $('reset').addEventListener('click', () => $('reset-dialog').showModal());
     $('reset-cancel').addEventListener('click', () => $('reset-dialog').close());
     $('reset-confirm').addEventListener(
