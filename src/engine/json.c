@@ -6,14 +6,12 @@
  * place, in characters from 1 as an editor counts them, with line and column where the text has
  * several lines.
  *
- * Writing is a handful of functions over byte_writer; numbers go through snprintf and are cleaned
- * of the locale's decimal point afterwards.
+ * Writing is a handful of functions over byte_writer. Doubles are yyjson's, which knows no locale;
+ * floats are written with the fewest digits that read back to the same bits.
  *
  * Threads: nothing is shared.
  */
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <yyjson.h>
 
 #include "base/utf8.h"
@@ -239,48 +237,100 @@ void json_signed(byte_writer *to, const char *key, int64_t value)
     byte_writer_put(to, digits + first, sizeof digits - first);
 }
 
-/* What snprintf wrote, with whatever the locale puts between the digits made a point. */
-static size_t clean_number(char *text)
+/* The shortest digits, by yyjson. */
+static void put_double(byte_writer *to, double value)
 {
-    size_t length = 0;
-    for (const char *from = text; *from; from++) {
-        bool is_number = (*from >= '0' && *from <= '9') || *from == '-' || *from == '+' ||
-                         *from == 'e' || *from == 'E';
-        if (is_number)
-            text[length++] = *from;
-        else if (length > 0 && text[length - 1] != '.')
-            text[length++] = '.';
-    }
-    return length;
+    char memory[256]; /* one number needs a header and 32 bytes */
+    yyjson_alc alc;
+    yyjson_val number = {0};
+    size_t bytes = 0;
+    (void)yyjson_alc_pool_init(&alc, memory, sizeof memory);
+    (void)yyjson_set_real(&number, value);
+    const char *text = yyjson_val_write_opts(&number, 0, &alc, &bytes, NULL);
+    if (!text) to->failed = true;
+    byte_writer_put(to, text, bytes);
 }
 
 void json_real(byte_writer *to, const char *key, double value)
 {
-    if (!isfinite(value)) {
-        json_raw(to, key, "null", 4);
-        return;
+    put_key(to, key);
+    if (isfinite(value))
+        put_double(to, value);
+    else
+        byte_writer_put(to, "null", 4);
+}
+
+#define FLOAT_DIGITS 9u /* are enough for any float */
+
+/* 10^0 ... 10^22: all powers of ten that a double holds exactly. */
+static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+#define POWER_MAX 22
+
+/* Finds digits and exponent, the fewest digits, with which a reader that rounds correctly gets
+ * `value` (> 0): digits * 10^exponent. Product and quotient of two exact doubles are what such a
+ * reader computes. False outside of the range in which they are exact. */
+static bool float_digits(double value, uint64_t *digits, int *exponent)
+{
+    int first = 0; /* value < 10^first */
+    if (!(value >= 1e-9 && value < 1e17)) return false;
+    while (value >= powers[first])
+        first++;
+    if (first == 0)
+        while (value * powers[1 - first] < 1)
+            first--;
+    for (int count = 1; count <= (int)FLOAT_DIGITS; count++) {
+        int power = first - count;
+        if (power < -POWER_MAX) return false;
+        double scaled = power < 0 ? value * powers[-power] : value / powers[power];
+        uint64_t rounded = (uint64_t)(scaled + 0.5);
+        double back =
+            power < 0 ? (double)rounded / powers[-power] : (double)rounded * powers[power];
+        if ((float)back != (float)value) continue;
+        /* Rounding up may have made a ten. */
+        for (; rounded % 10 == 0 && power < 0; power++)
+            rounded /= 10;
+        *digits = rounded;
+        *exponent = power;
+        return true;
     }
+    return false;
+}
+
+static void put_decimal(byte_writer *to, uint64_t digits, int exponent)
+{
     char text[48];
-    for (int digits = 15; digits <= 17; digits++) {
-        (void)snprintf(text, sizeof text, "%.*g", digits, value);
-        if (digits == 17 || strtod(text, NULL) == value) break;
-    }
-    json_raw(to, key, text, clean_number(text));
+    size_t first = sizeof text;
+    int written = 0;
+    for (; exponent > 0; exponent--)
+        text[--first] = '0';
+    do {
+        if (exponent < 0 && written == -exponent) text[--first] = '.';
+        text[--first] = (char)('0' + digits % 10);
+        digits /= 10;
+        written++;
+    } while (digits > 0 || written <= -exponent);
+    byte_writer_put(to, text + first, sizeof text - first);
 }
 
 void json_float(byte_writer *to, const char *key, float value)
 {
+    uint64_t digits = 0;
+    int exponent = 0;
+    put_key(to, key);
     if (!isfinite(value)) {
-        json_raw(to, key, "null", 4);
+        byte_writer_put(to, "null", 4);
         return;
     }
-    if (value == 0.0f) {
-        json_raw(to, key, signbit(value) ? "-0.0" : "0", signbit(value) ? 4 : 1);
-        return;
-    }
-    char text[32];
-    (void)snprintf(text, sizeof text, "%.9g", (double)value);
-    json_raw(to, key, text, clean_number(text));
+    if (signbit(value)) byte_writer_u8(to, '-');
+    double magnitude = fabs((double)value);
+    if (value == 0.0f) /* -0 is read as a whole number, which has no sign */
+        byte_writer_put(to, signbit(value) ? "0.0" : "0", signbit(value) ? 3 : 1);
+    else if (float_digits(magnitude, &digits, &exponent))
+        put_decimal(to, digits, exponent);
+    else
+        put_double(to, magnitude);
 }
 
 veer_status json_take(const byte_writer *from, const veer_allocator *allocator, veer_buffer *buffer,

@@ -16,7 +16,7 @@ void json_string(byte_writer *to, const char *key, const char *text); /* NULL: n
 void json_unsigned(byte_writer *to, const char *key, uint64_t value);
 void json_signed(byte_writer *to, const char *key, int64_t value);
 void json_real(byte_writer *to, const char *key, double value); /* not finite: null */
-/* Nine digits: reads back to the same bits, the sign of zero included. */
+/* The fewest digits that read back to the same bits, the sign of zero included. */
 void json_float(byte_writer *to, const char *key, float value);
 void json_bool(byte_writer *to, const char *key, bool value);
 /* `bytes` of JSON as they are. */

@@ -2,8 +2,8 @@
  *
  * A whole document is its stored text. A selection is parsed and written anew with the wanted keys
  * in their stored order, "id" first; numbers keep the digits they were given with. A vector
- * field's values are not in the stored text: they are read from the originals and written with
- * nine digits, which read back to the same bits. Keys that a document lacks are left out.
+ * field's values are not in the stored text: they are read from the originals and written so that
+ * they read back to the same bits. Keys that a document lacks are left out.
  *
  * Threads: one at a time a reader. Memory: what was read for earlier rows is given back once it
  * passes READER_BYTES_MAX, so that the length of a result does not matter.

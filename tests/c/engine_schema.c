@@ -51,8 +51,10 @@ static void test_json_numbers(void **state)
     byte_writer_init(&to, memory_default());
     arena memory;
     arena_init(&memory, memory_default());
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 200000; i++) {
+        /* All floats, and more often those of usual size. */
         uint32_t bits = (uint32_t)rng_next(&random);
+        if (i % 2) bits = (bits & 0x83FFFFFF) | 0x3C000000;
         uint64_t wide = rng_next(&random);
         float value;
         double real;
@@ -82,6 +84,34 @@ static void test_json_numbers(void **state)
     }
     (void)setlocale(LC_ALL, "C");
     arena_fini(&memory);
+    byte_writer_fini(&to);
+}
+
+static void test_json_floats_are_short(void **state)
+{
+    static const struct {
+        float value;
+        const char *text;
+    } cases[] = {{1, "1"},
+                 {0.1f, "0.1"},
+                 {-0.5f, "-0.5"},
+                 {16777216.0f, "16777216"},
+                 {1e10f, "10000000000"},
+                 {0.0001f, "0.0001"},
+                 {3.14159274f, "3.1415927"},
+                 {123.456f, "123.456"},
+                 {1e-7f, "0.0000001"},
+                 {0, "0"},
+                 {-0.0f, "-0.0"}};
+    (void)state;
+    byte_writer to;
+    byte_writer_init(&to, memory_default());
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        to.bytes = 0;
+        json_float(&to, NULL, cases[i].value);
+        byte_writer_u8(&to, 0);
+        assert_string_equal((const char *)to.data, cases[i].text);
+    }
     byte_writer_fini(&to);
 }
 
@@ -120,7 +150,8 @@ static void test_json_texts(void **state)
 static void test_options_defaults(void **state)
 {
     (void)state;
-    static const char *const same[] = {NULL, "{}", "null", "{\"sync\": null, \"memoryLimit\": 0.0}"};
+    static const char *const same[] = {NULL, "{}", "null",
+                                       "{\"sync\": null, \"memoryLimit\": 0.0}"};
     for (size_t i = 0; i < TEST_COUNT(same); i++) {
         database_options options;
         memset(&options, 0xA5, sizeof options);
@@ -605,6 +636,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json_errors_name_the_place),
         cmocka_unit_test(test_json_numbers),
+        cmocka_unit_test(test_json_floats_are_short),
         cmocka_unit_test(test_json_texts),
         cmocka_unit_test(test_options_defaults),
         cmocka_unit_test(test_options_values),
