@@ -74,7 +74,7 @@ export const guarded =
 /** A short message that goes by itself; `action` is a button in it. */
 export function tell(text, action) {
   const line = el('div', { className: 'notice' }, el('span', {}, text));
-  const gone = setTimeout(() => line.remove(), action ? 12000 : 5000);
+  const gone = setTimeout(() => line.remove(), action ? 20000 : 5000);
   if (action) {
     const onclick = () => {
       clearTimeout(gone);

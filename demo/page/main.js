@@ -27,7 +27,11 @@ const startFrom = guarded('Searching', async (ids, isFirst = false) => {
   if (await search.from(ids)) {
     showExamples(search, handlers);
     startPoints.mark(exampleIds());
-    if (!isFirst) $('example').scrollIntoView({ block: 'nearest' });
+    if (!isFirst) {
+      // The button that was pressed is gone: the keyboard goes on at what is new.
+      $('examples-title').focus({ preventScroll: true });
+      $('example').scrollIntoView({ block: 'nearest' });
+    }
   } else {
     showError(new Error('That paragraph is not in the database any more.'), 'Searching');
   }
@@ -38,7 +42,10 @@ const handlers = {
   onMore: (id) => startFrom([id]),
   onAlso: (id) => startFrom([...exampleIds(), id]),
   onRemove: (id) => startFrom(exampleIds().filter((other) => other !== id)),
-  onDelete: (id) => editing.delete(id),
+  async onDelete(id) {
+    await editing.delete(id);
+    $('results-title').focus({ preventScroll: true });
+  },
 };
 
 const filters = new Filters(search, catalog, () => search.run());

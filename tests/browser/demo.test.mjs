@@ -87,6 +87,7 @@ describe('the demo page', { skip, timeout: 180_000 }, () => {
       .click();
     await visitor.until('#examples .meta', `${second.president}, ${second.year}`);
     await expectNearest(second.id, 10);
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'examples-title');
   });
 
   test('“Also like this” searches for the mean of several', async () => {
