@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "base/rng.h"
+#include "support/fault_allocator.h"
 #include "support/io_tables.h"
 #include "support/testing.h"
 
@@ -180,6 +181,134 @@ static void test_backup(void **state)
     test_directory_remove(directory);
 }
 
+/* A table in memory without map behind one that makes callers wait. */
+static io_fault *waiting_table(veer_io *base, unsigned kinds)
+{
+    veer_error error;
+    check(io_memory_new(memory_default(), base, &error), &error);
+    io_memory_set_mapping(base, false);
+    io_fault *fault = NULL;
+    check(io_fault_new(memory_default(), base, &fault, &error), &error);
+    io_fault_wait(fault, IO_WAIT_FIRST, kinds, 1);
+    return fault;
+}
+
+static void save_stream(const veer_io *io, const char *name, const char *path)
+{
+    void *file = NULL;
+    uint64_t bytes = 0;
+    veer_error error;
+    check(io->open(io->context, name, VEER_IO_READ, &file, &error), &error);
+    check(io->size(io->context, file, &bytes, &error), &error);
+    uint8_t *data = malloc((size_t)bytes);
+    assert_non_null(data);
+    check(io->read(io->context, file, 0, data, (size_t)bytes, &error), &error);
+    io->close(io->context, file);
+    FILE *to = fopen(path, "wb");
+    assert_non_null(to);
+    assert_int_equal(fwrite(data, 1, (size_t)bytes, to), bytes);
+    assert_int_equal(fclose(to), 0);
+    free(data);
+}
+
+/* Over storage that waits a backup is called again until it is done, also while the database is written;
+ * one that is never called again goes with the database. */
+static void test_waiting_backup(void **state)
+{
+    (void)state;
+    char directory[64], copy[96];
+    veer_error error = {0};
+    veer_io base = {0}, target_base = {0};
+    test_directory_make(directory);
+    (void)snprintf(copy, sizeof copy, "%s/copy", directory);
+    io_fault *fault = waiting_table(&base, 0);
+    io_fault *target =
+        waiting_table(&target_base, IO_CALL_BIT(IO_CALL_OPEN) | IO_CALL_BIT(IO_CALL_WRITE));
+    fixture f;
+    fixture_open(&f, NULL, io_fault_table(fault));
+    put_numbered(&f, 0, 4000);
+    check(veer_compact(f.database, NULL, NULL, &error), &error);
+    put_numbered(&f, 3900, 4100);
+    io_fault_wait(fault, IO_WAIT_FIRST, IO_CALL_BIT(IO_CALL_READ), 2);
+    int waited = 0;
+    veer_status status;
+    while ((status = veer_backup(f.database, "copy.veer", io_fault_table(target), NULL, NULL,
+                                 &error)) == VEER_PENDING) {
+        assert_true(++waited < 10000);
+        if (waited == 3) put_numbered(&f, 5000, 5010); /* is not in the copy */
+        if (waited == 5)
+            assert_int_equal(
+                veer_backup(f.database, "other.veer", io_fault_table(target), NULL, NULL, &error),
+                VEER_PENDING);
+    }
+    check(status, &error);
+    assert_true(waited > 10);
+    fixture_close(&f);
+    save_stream(&target_base, "copy.veer", copy);
+    check_location(copy, true);
+    fixture g;
+    check(veer_open(copy, NULL, NULL, NULL, &g.database, &error), &error);
+    check(veer_collection_open(g.database, "notes", NULL, &g.collection, &error), &error);
+    uint64_t count = 0;
+    check(veer_count(g.collection, NULL, NULL, NULL, &count, &error), &error);
+    assert_int_equal(count, 4100);
+    fixture_close(&g);
+    assert_int_equal(io_fault_open_files(fault), 0);
+    assert_int_equal(io_fault_open_files(target), 0);
+    io_fault_free(fault);
+    io_fault_free(target);
+    io_memory_free(&base);
+    io_memory_free(&target_base);
+    test_directory_remove(directory);
+}
+
+/* Every allocation of a backup and of a check fails once: they say so, leave no file, and succeed
+ * when they are called again. */
+static void test_without_memory(void **state)
+{
+    (void)state;
+    fault_allocator fault;
+    veer_io io = {0}, target = {0};
+    veer_error error = {0};
+    check(io_memory_new(memory_default(), &io, &error), &error);
+    check(io_memory_new(memory_default(), &target, &error), &error);
+    fixture f;
+    fixture_open(&f, NULL, &io);
+    put_numbered(&f, 0, 300);
+    check(veer_compact(f.database, NULL, NULL, &error), &error);
+    put_numbered(&f, 250, 400);
+    fixture_close(&f);
+    fault_allocator_init(&fault);
+    bool fired[2] = {true, true};
+    for (uint64_t n = 0; fired[0] || fired[1]; n++) {
+        check(veer_open(NULL, &io, NULL, &fault.allocator, &f.database, &error), &error);
+        fault_allocator_fail(&fault, n, false);
+        veer_status status = veer_backup(f.database, "copy", &target, NULL, NULL, &error);
+        fired[0] = fault_allocator_fired(&fault);
+        assert_true(status == VEER_OK || (fired[0] && status == VEER_E_NOMEM));
+        fault_allocator_fail(&fault, UINT64_MAX, false);
+        if (status != VEER_OK)
+            check(veer_backup(f.database, "copy", &target, NULL, NULL, &error), &error);
+        check(target.remove(target.context, "copy", &error), &error);
+        check(veer_close(f.database, &error), &error);
+
+        veer_buffer report = {0};
+        fault_allocator_fail(&fault, n, n % 2 == 1);
+        status = veer_check(NULL, &io, &fault.allocator, NULL, NULL, &report, &error);
+        fired[1] = fault_allocator_fired(&fault);
+        if (status != VEER_OK && !(fired[1] && status == VEER_E_NOMEM))
+            fail_msg("allocation %u: %d %s %s", (unsigned)n, status, error.message,
+                     report.data ? report.data : "");
+        veer_buffer_free(&report);
+        fault_allocator_fail(&fault, UINT64_MAX, false);
+        assert_int_equal(fault_allocator_live(&fault), 0);
+    }
+    const char *problem = fault_allocator_fini(&fault);
+    if (problem) fail_msg("%s", problem);
+    io_memory_free(&io);
+    io_memory_free(&target);
+}
+
 static bool stop_at_once(void *context, uint64_t done, uint64_t total)
 {
     (void)context;
@@ -264,6 +393,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_backup),
+        cmocka_unit_test(test_waiting_backup),
+        cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_cancelled),
         cmocka_unit_test(test_check_finds_damage),
     };
