@@ -16,6 +16,7 @@
 #define SEGMENT_INLINE_SECTIONS 61u
 #define SEGMENT_INFO_AT 128u
 #define SEGMENT_TABLE_AT 1152u
+#define SEGMENT_MAP_ALIGNMENT 64u
 
 typedef struct segment_entry {
     uint16_t kind;
@@ -77,6 +78,7 @@ struct segment {
     _Atomic size_t resident;
 };
 
+void segment_ready_free(const veer_allocator *allocator, segment_ready *ready);
 /* The verified block table of a section; made by the first who asks. */
 veer_status segment_prepare(segment *segment, uint32_t section, const segment_ready **ready,
                             veer_error *error);

@@ -133,7 +133,8 @@ typedef struct store_stream {
 } store_stream;
 
 /* Makes a new generation: payload, and exactly these attached streams (all complete and synced by their writers).
- * `recycle_log`: the records up to the boundary of store_switch_log are covered now. */
+ * `recycle_log`: the records up to the boundary of store_switch_log are covered now (nothing, where
+ * no checkpoint is under way). */
 veer_status store_commit(store *store, const void *payload, size_t bytes,
                          const store_stream *streams, size_t n, bool recycle_log,
                          veer_error *error);

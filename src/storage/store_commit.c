@@ -12,8 +12,8 @@
  * so it is slot 0 then.
  *
  * VEER_PENDING: the commit waits in store->commit with its catalogue, and the same call goes on
- * with it. Another call begins anew, unless slots have been touched: then it is refused until the
- * waiting commit is through.
+ * with it. Another call begins anew; but where a slot has been touched, the waiting commit is
+ * brought to its end first, and the other one becomes the generation after it.
  *
  * Threads: commits belong to the writer; store_remove and store_remove_pending may be called from
  * any thread (a reader closes the last snapshot of a segment), under `names`.
@@ -141,6 +141,22 @@ static void install(store *self)
     store_remove(self, former);
 }
 
+static veer_status run_commit(store *self, veer_error *error)
+{
+    store_waiting_commit *commit = &self->commit;
+    VEER_TRY(store_secure_logs(self, error));
+    if (self->unsynced) VEER_TRY(store_sync_live(self, error));
+    if (commit->step == COMMIT_CATALOGUE) {
+        VEER_TRY(write_catalogue(self, error));
+        thread_mutex_lock(&self->names);
+        commit->step = COMMIT_META;
+        thread_mutex_unlock(&self->names);
+    }
+    VEER_TRY(write_slots(self, error));
+    install(self);
+    return VEER_OK;
+}
+
 static veer_status prepare(store *self, const void *payload, size_t bytes,
                            const store_stream *streams, size_t n, bool recycle, veer_error *error)
 {
@@ -155,7 +171,10 @@ static veer_status prepare(store *self, const void *payload, size_t bytes,
         bool same = is_waiting_one(self, &made, recycle);
         if (same || commit->touched) catalogue_fini(&made);
         if (same) return VEER_OK;
-        if (commit->touched) VEER_FAIL(error, VEER_E_BUSY, "Another commit waits for the storage.");
+        if (commit->touched) {
+            VEER_TRY(run_commit(self, error));
+            return prepare(self, payload, bytes, streams, n, recycle && self->both_in_use, error);
+        }
     }
     uint8_t *page = memory_new(self->allocator, STORAGE_PAGE_BYTES);
     if (page == NULL) {
@@ -176,29 +195,12 @@ static veer_status prepare(store *self, const void *payload, size_t bytes,
     return VEER_OK;
 }
 
-static veer_status run_commit(store *self, veer_error *error)
-{
-    store_waiting_commit *commit = &self->commit;
-    VEER_TRY(store_secure_logs(self, error));
-    if (self->unsynced) VEER_TRY(store_sync_live(self, error));
-    if (commit->step == COMMIT_CATALOGUE) {
-        VEER_TRY(write_catalogue(self, error));
-        thread_mutex_lock(&self->names);
-        commit->step = COMMIT_META;
-        thread_mutex_unlock(&self->names);
-    }
-    VEER_TRY(write_slots(self, error));
-    install(self);
-    return VEER_OK;
-}
-
 veer_status store_commit(store *self, const void *payload, size_t bytes,
                          const store_stream *streams, size_t n, bool recycle_log, veer_error *error)
 {
     VEER_TRY(store_check_writable(self, error));
-    if (recycle_log && !self->both_in_use)
-        VEER_FAIL(error, VEER_E_INVALID, "There is no old log to recycle: none was switched.");
-    VEER_TRY(prepare(self, payload, bytes, streams, n, recycle_log, error));
+    bool recycle = recycle_log && self->both_in_use;
+    VEER_TRY(prepare(self, payload, bytes, streams, n, recycle, error));
     veer_status status = run_commit(self, error);
     if (status != VEER_OK && status != VEER_PENDING && !self->commit.touched) {
         thread_mutex_lock(&self->names);

@@ -260,12 +260,58 @@ static void abandoned_append(void **state)
     }
 }
 
+/* A commit that waits, and then another one: whichever step it waited at, the other one stands. */
+static void abandoned_commit(void **state)
+{
+    (void)state;
+    bool finished = false;
+    for (int calls = 1; !finished; calls++) {
+        io_table table;
+        store *opened = NULL;
+        veer_error error;
+        uint64_t lsn;
+        store_options options = mini_options(STORE_SYNC_FULL);
+        io_table_make(&table, TABLE_FAULT_WAITING);
+        io_fault_wait(table.fault, IO_WAIT_NEVER, 0, 0);
+        assert_int_equal(store_open(memory_default(), table.io, &options, 3, &opened, &error), 0);
+        store_append_record record = {0};
+        assert_int_equal(store_append(opened, &record, 1, &lsn, &error), VEER_OK);
+        assert_int_equal(store_switch_log(opened, &lsn, &error), VEER_OK);
+        io_fault_wait(table.fault, IO_WAIT_FIRST,
+                      IO_CALL_BIT(IO_CALL_WRITE) | IO_CALL_BIT(IO_CALL_OPEN), 1);
+        veer_status status = VEER_PENDING;
+        for (int i = 0; i < calls && status == VEER_PENDING; i++)
+            status = store_commit(opened, "one", 3, NULL, 0, true, &error);
+        finished = status == VEER_OK;
+        bool recycle = store_checkpoint_under_way(opened);
+        while ((status = store_commit(opened, "other", 5, NULL, 0, recycle, &error)) ==
+               VEER_PENDING)
+            continue;
+        assert_int_equal(status, VEER_OK);
+        assert_false(store_checkpoint_under_way(opened));
+        io_fault_wait(table.fault, IO_WAIT_NEVER, 0, 0);
+        uint64_t generation = store_generation(opened);
+        assert_int_equal(store_close(opened, &error), VEER_OK);
+        assert_int_equal(store_open(memory_default(), table.io, &options, 3, &opened, &error), 0);
+        const void *payload;
+        size_t bytes;
+        store_catalogue(opened, &payload, &bytes);
+        assert_int_equal(bytes, 5);
+        assert_memory_equal(payload, "other", 5);
+        assert_int_equal(store_generation(opened), generation);
+        assert_int_equal(store_recovery(opened)->checkpoint_lsn, 1);
+        assert_int_equal(store_recovery(opened)->messages_count, 0);
+        assert_int_equal(store_close(opened, &error), VEER_OK);
+        io_table_end(&table);
+        assert_true(calls < 50);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(abandoned_append),
-        cmocka_unit_test(waiting_changes_nothing),
-        cmocka_unit_test(allocations_fail),
+        cmocka_unit_test(abandoned_append),        cmocka_unit_test(abandoned_commit),
+        cmocka_unit_test(waiting_changes_nothing), cmocka_unit_test(allocations_fail),
         cmocka_unit_test(io_calls_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
