@@ -42,7 +42,7 @@ function(veer_wasm_module)
   target_include_directories(veer_wasm PRIVATE ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(veer_wasm PRIVATE veer_warnings)
   target_link_options(veer_wasm PRIVATE
-    -O3 -msimd128 --no-entry -sSTANDALONE_WASM -sWASM_BIGINT
+    -Oz -msimd128 --no-entry -sSTANDALONE_WASM -sWASM_BIGINT
     -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sINITIAL_MEMORY=2MB -sSTACK_SIZE=256KB
     -sMALLOC=emmalloc -sEXPORTED_FUNCTIONS=@${response}
   )
