@@ -72,7 +72,10 @@ describe('the demo page’s storage', { skip, timeout: 180_000 }, () => {
     const foreign = path('foreign');
     writeFileSync(foreign, 'This is not a database.\n'.repeat(500));
     await importFile(visitor, foreign);
-    await visitor.until('#errors', /Importing foreign-\d+ did not work.*\[FORMAT\].*Choose a file/s);
+    await visitor.until(
+      '#errors',
+      /Importing foreign-\d+ did not work.*\[FORMAT\].*Choose a file/s,
+    );
     assert.deepEqual(await visitor.cards(), cards);
     await visitor.page.getByRole('button', { name: 'Dismiss' }).click();
     assert.equal(await visitor.text('#errors'), '');
