@@ -38,8 +38,9 @@ const styled = (style, text) => (isTerminal() ? styleText(style, text) : text);
 function wrapped(text, width, linesMax) {
   const lines = [''];
   for (const word of text.split(/\s+/)) {
-    if (lines.at(-1).length + word.length + 1 > width) lines.push('');
-    lines[lines.length - 1] += `${lines.at(-1) ? ' ' : ''}${word}`;
+    const line = lines.at(-1);
+    if (line && line.length + word.length >= width) lines.push(word);
+    else lines[lines.length - 1] = line ? `${line} ${word}` : word;
   }
   const kept = lines.slice(0, linesMax);
   if (lines.length > linesMax) kept[linesMax - 1] += ' ...';
@@ -48,7 +49,8 @@ function wrapped(text, width, linesMax) {
 
 function printSearch() {
   const { document, found } = search(EXAMPLE, K);
-  const width = Math.min(process.stdout.columns ?? 96, 110) - 6;
+  // A terminal may say that it has no columns at all.
+  const width = Math.max(40, Math.min(process.stdout.columns || 96, 110)) - 6;
   const print = ({ president, year, text }, lead, linesMax) => {
     console.log(`${lead}${styled('bold', president)}, ${year}`);
     for (const line of wrapped(text, width, linesMax)) console.log(`      ${line}`);
