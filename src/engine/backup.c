@@ -21,7 +21,8 @@
 #include "engine/manifest.h"
 #include "engine/write_record.h"
 
-/* A record of the copy's log: large enough to be efficient, small beside a batch's limit. Arbitrary. */
+/* A record of the copy's log: large enough to be efficient, small beside a batch's limit;
+ * arbitrary. */
 #define RECORD_ROWS_MAX 4096u
 #define RECORD_BYTES_MAX ((uint64_t)8 << 20)
 

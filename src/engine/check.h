@@ -1,5 +1,5 @@
-/* Inside of veer_check: check.c looks at the storage and writes the report, check_segment.c looks at what
- * the engine promises of each segment. */
+/* Inside of veer_check: check.c looks at the storage and writes the report, check_segment.c looks
+ * at what the engine promises of each segment. */
 #ifndef VEER_ENGINE_CHECK_H
 #define VEER_ENGINE_CHECK_H
 

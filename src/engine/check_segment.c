@@ -232,7 +232,8 @@ done:
     return status;
 }
 
-/* Derived streams that could not be opened: the segment does without them until they are made again. */
+/* Derived streams that could not be opened: the segment does without them until they are made
+ * again. */
 static void check_derived(segment_check *self)
 {
     if (!self->ref->core->is_sealed) return;

@@ -4,8 +4,8 @@
 
 #include "engine/engine.h"
 
-/* Fills database->io by location or from `io`; needs allocator and options.create. Nothing is locked yet. Close with
- * database_close_io, also after a failure. */
+/* Fills database->io by location or from `io`; needs allocator and options.create. Nothing is
+ * locked yet. Close with database_close_io, also after a failure. */
 veer_status database_open_io(veer_database *database, const char *location, const veer_io *io,
                              veer_error *error);
 /* Unlocks what is locked and frees the table. */

@@ -7,7 +7,8 @@
 #define TEXT_OF(value) #value
 #define TEXT(value) TEXT_OF(value)
 
-/* The comma before a status, which all but OK have: PROBE_OK is two arguments, any other PROBE_ one. */
+/* The comma before a status, which all but OK have: PROBE_OK is two arguments, any other PROBE_
+ * is one. */
 #define PROBE_OK ~, ""
 #define SECOND_OF(first, second, ...) second
 #define SECOND(...) SECOND_OF(__VA_ARGS__)
@@ -40,7 +41,7 @@
     HEAD(",", "filter", "filter")                       \
     TAIL("text or object that documents have to match") \
     HEAD(",", "select", "select")                       \
-        TAIL("keys to return in documents; true: whole documents; false: none")
+    TAIL("keys to return in documents; true: whole documents; false: none")
 
 #define BATCH_BYTES 67108864
 #define DOCUMENT_BYTES 16777216

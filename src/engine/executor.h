@@ -90,7 +90,8 @@ typedef struct executor {
 veer_status executor_mask_rows(executor *run, veer_error *error);
 /* Opens the field's vectors and fills the rest of the parts. */
 veer_status executor_mask_vectors(executor *run, veer_error *error);
-/* The rows of one segment that match: NULL bits when all visible ones do. For those that only count or walk. */
+/* The rows of one segment that match: NULL bits when all visible ones do. For those that only count
+ * or walk. */
 veer_status executor_rows(veer_database *database, const collection_version *collection,
                           const segment_ref *ref, const filter *filter, arena *memory,
                           const uint64_t **bits, uint32_t *count, veer_error *error);
@@ -102,7 +103,8 @@ veer_status executor_plan(executor *run, veer_error *error);
 /* Rows that the plan expects to scan and to rerank for one query. */
 uint64_t executor_scan_estimate(const executor *run);
 uint64_t executor_rerank_estimate(const executor *run);
-/* Compares every live ordinal in [first, end) of a part; `known` (may be NULL) learns the distances. */
+/* Compares every live ordinal in [first, end) of a part; `known` (may be NULL) learns the
+ * distances. */
 veer_status executor_compare(executor *run, const flat_query *query, uint32_t part, uint32_t first,
                              uint32_t end, topk *heap, flat_candidates *known, veer_error *error);
 /* The nearest of one vector: appends to hits. */

@@ -10,8 +10,8 @@
 #include "engine/executor.h"
 #include "engine/sealed.h"
 
-/* A filter match is translated row by row where fewer than one row in TRANSLATE_SHARE matches: finding
- * an ordinal is a search in an array, passing one over is a load and a test. */
+/* A filter match is translated row by row where fewer than one row in TRANSLATE_SHARE matches:
+ * finding an ordinal is a search in an array, passing one over is a load and a test. */
 #define TRANSLATE_SHARE 16u
 
 typedef struct column_finder {

@@ -24,12 +24,12 @@ struct veer_results {
     const char *explain; /* NULL: not wanted */
 };
 
-/* Results with room for `rows` rows of `queries` queries; `with_distances` and the spec say which columns there are.
- * Counts as a handle of the database. */
+/* Results with room for `rows` rows of `queries` queries; `with_distances` and the spec say which
+ * columns there are. Counts as a handle of the database. */
 veer_status results_new(veer_database *database, size_t queries, size_t rows, bool with_distances,
                         const select_spec *spec, veer_results **out, veer_error *error);
-/* Reads ids and documents of the rows; `hits` has as many as `results_new` was told. VEER_PENDING has asked the
- * storage for all that it could tell. */
+/* Reads ids and documents of the rows; `hits` has as many as `results_new` was told. VEER_PENDING
+ * has asked the storage for all that it could tell. */
 veer_status results_fill(veer_results *results, const collection_version *collection,
                          const select_spec *spec, const hit *hits, arena *scratch,
                          veer_error *error);

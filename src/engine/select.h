@@ -24,8 +24,8 @@ typedef struct select_spec {
 veer_status select_parse(struct yyjson_val *value, const schema *schema, arena *memory,
                          select_spec *out, veer_error *error);
 
-/* Reads rows of one collection in ascending order of (segment, row). What it reads lies in `scratch`
- * until the next call. One thread. */
+/* Reads rows of one collection in ascending order of (segment, row). What it reads lies in
+ * `scratch` until the next call. One thread. */
 typedef struct select_reader {
     const collection_version *collection;
     const select_spec *spec;
@@ -39,8 +39,8 @@ typedef struct select_reader {
 
 veer_status select_reader_init(select_reader *reader, const collection_version *collection,
                                const select_spec *spec, arena *scratch, veer_error *error);
-/* Appends the row's id, and its document unless the spec wants none. On failure the writers may hold
- * part of it. */
+/* Appends the row's id, and its document unless the spec wants none. On failure the writers may
+ * hold part of it. */
 veer_status select_read(select_reader *reader, size_t segment, uint32_t row, byte_writer *ids,
                         byte_writer *documents, veer_error *error);
 
