@@ -502,8 +502,11 @@ static veer_status checkpoint_locked(veer_database *database, veer_progress prog
         thread_mutex_lock(&database->writer);
         bool under_way = store_checkpoint_under_way(database->store);
         veer_status status = under_way ? VEER_OK : begin_checkpoint(database, true, error);
+        bool has_begun = store_checkpoint_under_way(database->store);
         thread_mutex_unlock(&database->writer);
         VEER_TRY(status);
+        /* Nothing to seal. Other work is not begun here: a call that waits would abandon it. */
+        if (!has_begun) break;
         long_work work = {database, progress, context, true, false};
         VEER_TRY(work_until(database, is_stopped, &work, error));
         if (work.is_cancelled)
