@@ -1,12 +1,12 @@
 /* Writing byte strings into a section: blocks of about 16 KiB, a directory, a footer.
  *
  * Strings gather in memory until the next one would take the block past its size; then the block
- * gets its table of offsets, is compressed, and goes to the segment writer. Compression that gains
- * nothing is left out. A string longer than a block has one of its own, so that reading a short one
- * never decompresses a long one.
+ * gets its table of offsets, is compressed, and goes to the segment writer. Compression that
+ * gains nothing is left out. A string longer than a block has one of its own, so that reading a
+ * short one never decompresses a long one.
  *
- * VEER_PENDING comes only from writing a block (or the directory) that is complete; it stays staged,
- * and the string of the waiting call has not been taken yet.
+ * VEER_PENDING comes only from writing a block (or the directory) that is complete; it stays
+ * staged, and the string of the waiting call has not been taken yet.
  *
  * Threads: one.
  */

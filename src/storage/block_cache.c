@@ -1,8 +1,8 @@
 /* Shards of blocks under a mutex each, evicted by the clock.
  *
- * Every block in the cache was verified by whoever put it. Blocks are copied in and out under the
- * shard's lock: a copy of 4 or 16 KiB takes a microsecond, and nobody holds a pointer into the cache, so
- * that eviction needs no counting of references.
+ * Every block in the cache was verified by whoever put it. Blocks are copied in and out under
+ * the shard's lock: a copy of 4 or 16 KiB takes a microsecond, and nobody holds a pointer into
+ * the cache, so that eviction needs no counting of references.
  *
  * A shard is an array of entries in clock order, and hash chains through it:
  *
@@ -10,11 +10,12 @@
  *                                                      hand ->  goes round; a used bit buys a turn
  *
  * An empty place in the array has no data; places are reused by the next put. The bytes of all
- * blocks of a shard stay within its part of the limit. Memory that is short is no error: the block
- * is just not kept.
+ * blocks of a shard stay within its part of the limit. Memory that is short is no error: the
+ * block is just not kept.
  *
- * The clock approximates least-recently-used at the cost of a bit (Corbato, 1968). A scan through
- * more blocks than fit evicts the rest; callers that read whole sections bypass the cache.
+ * The clock approximates least-recently-used at the cost of a bit (Corbato, 1968). A scan
+ * through more blocks than fit evicts the rest; callers that read whole sections bypass the
+ * cache.
  *
  * Threads: any.
  */

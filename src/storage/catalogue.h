@@ -19,8 +19,8 @@ typedef struct catalogue {
     size_t payload_bytes;
 } catalogue;
 
-/* The stream's bytes in out->bytes, and everything else as decoding would give it. VEER_E_INVALID where a stream
- * breaks a rule, VEER_E_LIMIT. */
+/* The stream's bytes in out->bytes, and everything else as decoding would give it.
+ * VEER_E_INVALID where a stream breaks a rule, VEER_E_LIMIT. */
 veer_status catalogue_encode(const veer_allocator *allocator, const uint8_t id[STORAGE_ID_BYTES],
                              uint64_t generation, const void *payload, size_t payload_bytes,
                              const store_stream *streams, size_t n, catalogue *out,

@@ -1,13 +1,15 @@
-/* The packed form: one file that holds the streams of a database behind a header and a table. It is what backup
- * writes, opens read-only in place, and is the same byte for byte from native and WebAssembly.
- */
+/* The packed form: one file that holds the streams of a database behind a header and a table. It
+ * is what backup writes, opens read-only in place, and is the same byte for byte from native and
+ * WebAssembly. */
 #ifndef VEER_STORAGE_PACKED_H
 #define VEER_STORAGE_PACKED_H
 
 #include "storage/store.h"
 
-/* Writing. The file gets a superblock, a catalogue with `payload`, copies of attached streams and one log with
- * the records that the segments do not cover. */
+/* Writing. The file gets a superblock, a catalogue with `payload`, copies of attached streams
+ * and one log with the records that the segments do not cover. In this order: all copies, all
+ * appends, finish. On any failure the writer stays, fit for packed_writer_abort only, which removes
+ * the file (VEER_PENDING is none: the same call goes on). */
 typedef struct packed_writer packed_writer;
 veer_status packed_writer_new(const veer_allocator *allocator, const veer_io *io, const char *name,
                               const uint8_t database_id[16], packed_writer **out,
@@ -23,8 +25,8 @@ veer_status packed_writer_finish(packed_writer *writer, const void *payload, siz
                                  uint64_t checkpoint_lsn, veer_error *error);
 void packed_writer_abort(packed_writer *writer);
 
-/* Reading: a read-only table of the streams inside. `parent` must outlive it. VEER_E_FORMAT where the file is no
- * packed database. Free with packed_io_free. */
+/* Reading: a read-only table of the streams inside. `parent` must outlive it. VEER_E_FORMAT
+ * where the file is no packed database. Free with packed_io_free. */
 veer_status packed_io_new(const veer_allocator *allocator, const veer_io *parent, const char *name,
                           veer_io *io, veer_error *error);
 void packed_io_free(veer_io *io);

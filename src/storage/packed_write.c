@@ -159,8 +159,8 @@ static veer_status add_entry(packed_writer *self, const char *name, uint64_t off
 
 /* ---- copying a stream */
 
-/* What lies at `offset` of a segment file: whether it is section data, and how many bytes on the same
- * holds, at most a chunk (whole blocks of a section, if the offset begins one). */
+/* What lies at `offset` of a segment file: whether it is section data, and how many bytes on the
+ * same holds, at most a chunk (whole blocks of a section, if the offset begins one). */
 static size_t extent_at(const segment *source, uint64_t offset, uint32_t *section, bool *is_data)
 {
     uint64_t end = source->bytes;

@@ -160,8 +160,8 @@ done:
     return status;
 }
 
-/* Whether a stream is at most `limit` bytes and begins as one of ours, or with zeros, as a write that
- * never finished leaves it. */
+/* Whether a stream is at most `limit` bytes and begins as one of ours, or with zeros, as a write
+ * that never finished leaves it. */
 static veer_status may_be_begun(const veer_io *io, const char *name, uint64_t limit,
                                 const char *magic, bool *begun, veer_error *error)
 {

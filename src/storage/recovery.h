@@ -1,5 +1,5 @@
-/* Recovery: from what is on storage to the state that the store opens with, and a report. It writes nothing
- * and keeps nothing open. */
+/* Recovery: from what is on storage to the state that the store opens with, and a report. It
+ * writes nothing and keeps nothing open. */
 #ifndef VEER_STORAGE_RECOVERY_H
 #define VEER_STORAGE_RECOVERY_H
 
@@ -50,12 +50,14 @@ typedef struct recovery {
     size_t messages_capacity;
 } recovery;
 
-/* On any status but VEER_OK *out is zeroed. `readonly` tolerates what may be read but not written. */
+/* On any status but VEER_OK *out is zeroed. `readonly` tolerates what may be read but not
+ * written. */
 veer_status recovery_run(const veer_allocator *allocator, const veer_io *io, bool readonly,
                          recovery *out, veer_error *error);
 void recovery_fini(recovery *recovery);
 bool recovery_has_name(const recovery *recovery, const char *name);
-/* Whether a stream of this database may have this name but the present generation has no use for it. */
+/* Whether a stream of this database may have this name but the present generation has no use for
+ * it. */
 bool recovery_is_orphan(const recovery *recovery, const char *name);
 /* A sentence for the report; VEER_E_NOMEM. */
 #if defined(__GNUC__)

@@ -1,9 +1,10 @@
-/* Segment files: a header, then sections of checksummed blocks. Both a segment's base and its derived
- * streams have this form.
+/* Segment files: a header, then sections of checksummed blocks. Both a segment's base and its
+ * derived streams have this form.
  *
- * Every section is cut into blocks (16 KiB; 4 KiB for originals) with a CRC-32C each; the table of a section's
- * checksums is covered by the header, the header by itself and by the catalogue. Opening reads the header only. A
- * block is verified when it is touched first (and remembered in a bitmap), all blocks by segment_verify.
+ * Every section is cut into blocks (16 KiB; 4 KiB for originals) with a CRC-32C each; the table
+ * of a section's checksums is covered by the header, the header by itself and by the catalogue.
+ * Opening reads the header only. A block is verified when it is touched first (and remembered in
+ * a bitmap), all blocks by segment_verify.
  */
 #ifndef VEER_STORAGE_SEGMENT_H
 #define VEER_STORAGE_SEGMENT_H
@@ -25,13 +26,16 @@ veer_status segment_writer_new(store *store, const char *name, uint32_t stream_k
 veer_status segment_writer_new_on(const veer_allocator *allocator, const veer_io *io,
                                   const char *name, uint32_t stream_kind, segment_writer **writer,
                                   veer_error *error);
-/* Sections are told apart by (kind, field); both are the engine's. Data begins at a multiple of 4096. */
+/* Sections are told apart by (kind, field); both are the engine's. Data begins at a multiple of
+ * 4096. */
 veer_status segment_writer_begin(segment_writer *writer, uint16_t kind, uint32_t field,
                                  uint32_t block_bytes, veer_error *error);
 veer_status segment_writer_put(segment_writer *writer, const void *data, size_t bytes,
                                veer_error *error);
 veer_status segment_writer_end(segment_writer *writer, veer_error *error);
-/* Writes the header (with `info`: up to 1024 bytes of the engine's, e.g. row count), syncs, closes, frees. */
+/* Writes the header (with `info`: up to 1024 bytes of the engine's, e.g. row count), syncs,
+ * closes, frees. On any failure the writer stays, fit for segment_writer_abort only (VEER_PENDING
+ * is none: the same call goes on). */
 veer_status segment_writer_finish(segment_writer *writer, const void *info, size_t info_bytes,
                                   store_stream *stream, veer_error *error);
 /* Closes and removes the unfinished stream. NULL is fine. */
@@ -57,9 +61,9 @@ bool segment_find(const segment *segment, uint16_t kind, uint32_t field, segment
 size_t segment_sections(const segment *segment);
 segment_section segment_section_at(const segment *segment, size_t index);
 
-/* `bytes` at `offset` of a section, verified: in place where the stream is mapped, else a copy in the arena by way of the
- * block cache. Ranges of several waiting reads can be asked for one after the other: each VEER_PENDING has told the
- * table what is wanted. */
+/* `bytes` at `offset` of a section, verified: in place where the stream is mapped, else a copy
+ * in the arena by way of the block cache. Ranges of several waiting reads can be asked for one
+ * after the other: each VEER_PENDING has told the table what is wanted. */
 veer_status segment_read(segment *segment, uint32_t section, uint64_t offset, size_t bytes,
                          arena *scratch, const void **data, veer_error *error);
 /* The whole section, verified, 64-byte aligned: mapped, or held in memory until the segment is
@@ -75,12 +79,14 @@ uint64_t segment_mapped(const segment *segment);
 
 /* ---- byte strings in compressed blocks: documents and ids */
 
-/* A section of this form holds n byte strings in zstd blocks of about 16 KiB, and where each begins. */
+/* A section of this form holds n byte strings in zstd blocks of about 16 KiB, and where each
+ * begins. */
 typedef struct blob_writer blob_writer;
 veer_status blob_writer_new(segment_writer *writer, uint16_t kind, uint32_t field, bool compress,
                             blob_writer **out, veer_error *error);
 veer_status blob_writer_put(blob_writer *writer, const void *data, size_t bytes, veer_error *error);
-veer_status blob_writer_end(blob_writer *writer, veer_error *error); /* frees it, always */
+/* Frees it, whatever the status, but for VEER_PENDING: then the same call goes on. */
+veer_status blob_writer_end(blob_writer *writer, veer_error *error);
 void blob_writer_abort(blob_writer *writer);
 
 typedef struct blobs blobs; /* reader; threads: any */
@@ -88,8 +94,9 @@ veer_status blobs_open(segment *segment, uint16_t kind, uint32_t field, blobs **
                        veer_error *error);
 void blobs_close(blobs *blobs);
 uint64_t blobs_count(const blobs *blobs);
-/* String i, in the arena or in place. Neighbours of the last string read with the same `cursor` (zeroed at first; one a thread; NULL:
- * none) come from the block that is decompressed already. */
+/* String i, in the arena or in place. Neighbours of the last string read with the same `cursor`
+ * (zeroed at first; one a thread; NULL: none) come from the block that is decompressed already; it
+ * lies in the arena, so whoever resets the arena zeroes the cursor. */
 typedef struct blob_cursor {
     const blobs *owner;
     uint64_t block;

@@ -152,7 +152,8 @@ void segment_close(segment *self)
     const veer_allocator *allocator = home->allocator;
     for (size_t i = 0; i < self->entries_count && self->ready != NULL; i++)
         segment_ready_free(allocator, atomic_load(&self->ready[i]));
-    /* Entries may be missing where memory ran out between the three arrays: nothing is loaded then. */
+    /* Entries may be missing where memory ran out between the three arrays: nothing is loaded
+     * then. */
     for (size_t i = 0; i < self->entries_count && self->loaded && self->entries; i++)
         memory_array_free(allocator, atomic_load(&self->loaded[i]), (size_t)self->entries[i].bytes,
                           1);

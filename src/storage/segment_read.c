@@ -144,7 +144,8 @@ typedef struct range {
     bool cached; /* blocks come from and go to the cache */
 } range;
 
-/* The part of `block` that lies in the range: its place in the block, its length, and where it goes. */
+/* The part of `block` that lies in the range: its place in the block, its length, and where it
+ * goes. */
 static uint8_t *overlap(const range *r, uint64_t block, size_t *skip, size_t *bytes)
 {
     const segment_entry *entry = &r->segment->entries[r->section];

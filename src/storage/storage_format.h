@@ -1,5 +1,5 @@
-/* What all stored headers have in common (docs/FORMAT.md, "Conventions"): a page of 4096 bytes with magic and
- * version words in front and its own checksum at the end. */
+/* What all stored headers have in common (docs/FORMAT.md, "Conventions"): a page of 4096 bytes
+ * with magic and version words in front and its own checksum at the end. */
 #ifndef VEER_STORAGE_STORAGE_FORMAT_H
 #define VEER_STORAGE_STORAGE_FORMAT_H
 
@@ -33,7 +33,8 @@ void page_begin(uint8_t *page, const char *magic);
 /* Writes and returns the checksum. */
 uint32_t page_seal(uint8_t *page);
 page_state page_look(const uint8_t *page, const char *magic);
-/* VEER_E_VERSION where the version words of a good page ask for a newer reader, or (unless readonly) writer. */
+/* VEER_E_VERSION where the version words of a good page ask for a newer reader, or (unless
+ * readonly) writer. */
 veer_status page_check_version(const uint8_t *page, bool readonly, const char *stream,
                                veer_error *error);
 

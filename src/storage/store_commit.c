@@ -281,7 +281,8 @@ veer_status store_sync_names(store *self, veer_error *error)
     return status == VEER_OK ? VEER_OK : store_poison(self, status, error);
 }
 
-/* Whether a new stream may have this name: not attached; if it waits to be removed, that is done first. */
+/* Whether a new stream may have this name: not attached; if it waits to be removed, that is done
+ * first. */
 veer_status store_reclaim_name(store *self, const char *name, veer_error *error)
 {
     veer_status status = VEER_OK;

@@ -100,7 +100,8 @@ struct store {
 veer_status store_check_writable(const store *store, veer_error *error);
 /* Makes the store read-only for good, with `error` as the reason; returns `status`. */
 veer_status store_poison(store *store, veer_status status, veer_error *error);
-/* Writes again what recovery found without anybody vouching for it; before the first sync after opening. */
+/* Writes again what recovery found without anybody vouching for it; before the first sync after
+ * opening. */
 veer_status store_secure_logs(store *store, veer_error *error);
 /* Syncs the live log; failing poisons. */
 veer_status store_sync_live(store *store, veer_error *error);

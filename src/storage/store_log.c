@@ -28,9 +28,10 @@ static veer_status cut_tail(store *self, store_log *log, veer_error *error)
     return status;
 }
 
-/* After a failed sync Linux forgets that pages were never written: they can be read, a later sync succeeds, and
- * a power loss takes them all the same. So what an earlier program left in the log without vouching
- * for it (its last transaction, in mode full) is written again before this one relies on it. */
+/* After a failed sync Linux forgets that pages were never written: they can be read, a later
+ * sync succeeds, and a power loss takes them all the same. So what an earlier program left in
+ * the log without vouching for it (its last transaction, in mode full) is written again before
+ * this one relies on it. */
 static veer_status secure(store *self, unsigned index, veer_error *error)
 {
     const veer_io *io = &self->io;

@@ -1,4 +1,5 @@
-/* The log's bytes: header page, records, and a reader that follows them (docs/FORMAT.md, "wal.0, wal.1"). */
+/* The log's bytes: header page, records, and a reader that follows them (docs/FORMAT.md, "wal.0,
+ * wal.1"). */
 #ifndef VEER_STORAGE_WAL_H
 #define VEER_STORAGE_WAL_H
 
@@ -65,12 +66,12 @@ typedef struct wal_reader {
 void wal_reader_init(wal_reader *reader, const veer_allocator *allocator, const veer_io *io,
                      void *file, uint64_t size, const wal_header *header);
 void wal_reader_fini(wal_reader *reader);
-/* The record at `position`, and steps behind it. *found is false, and nothing moves, where no valid record is. The
- * payload is valid until the next call. */
+/* The record at `position`, and steps behind it. *found is false, and nothing moves, where no
+ * valid record is. The payload is valid until the next call. */
 veer_status wal_reader_next(wal_reader *reader, wal_record *record, bool *found, veer_error *error);
-/* Whether anywhere at or behind `from` there is a valid record of the reader's salt with an LSN of at least `lsn`, and a durable
- * LSN of at least `durable`; what comes before it in the file does not matter. Also true when
- * hostile bytes make the search too long. *at is where. */
+/* Whether anywhere at or behind `from` there is a valid record of the reader's salt with an LSN
+ * of at least `lsn`, and a durable LSN of at least `durable`; what comes before it in the file
+ * does not matter. Also true when hostile bytes make the search too long. *at is where. */
 veer_status wal_reader_search(wal_reader *reader, uint64_t from, uint64_t lsn, uint64_t durable,
                               bool *found, uint64_t *at, veer_error *error);
 

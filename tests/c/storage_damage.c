@@ -1,6 +1,6 @@
-/* Damage to a small database: each byte changed, each truncation, each stream gone; and random damage with the
- * checksums made right again. Opening says what is wrong, or gives a committed prefix and reports what it
- * dropped; never other numbers than were written. */
+/* Damage to a small database: each byte changed, each truncation, each stream gone; and random
+ * damage with the checksums made right again. Opening says what is wrong, or gives a committed
+ * prefix and reports what it dropped; never other numbers than were written. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
-/* Call number N fails, for N = 0, 1, ... until none does: I/O calls in several ways, and allocations. The program
- * goes on as far as it can. Afterwards every acknowledged number is there, nobody leaks, and a power
- * cut at the end changes nothing of that. */
+/* Call number N fails, for N = 0, 1, ... until none does: I/O calls in several ways, and
+ * allocations. The program goes on as far as it can. Afterwards every acknowledged number is
+ * there, nobody leaks, and a power cut at the end changes nothing of that. */
 #include <stdio.h>
 #include <string.h>
 

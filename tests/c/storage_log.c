@@ -1,5 +1,6 @@
-/* The store as a whole: random transactions, checkpoints and merges against a model, over every kind of
- * table and in every sync mode, reopened at random points; creation; what recovery reports. */
+/* The store as a whole: random transactions, checkpoints and merges against a model, over every
+ * kind of table and in every sync mode, reopened at random points; creation; what recovery
+ * reports. */
 #include <stdio.h>
 #include <string.h>
 
@@ -477,8 +478,8 @@ static veer_status join_text(void *context, const store_record *record, veer_err
     return VEER_OK;
 }
 
-/* A record of an abandoned end of the log, in the place of the one that was written over it, is valid
- * by itself; what follows it belongs to the other history and must not be joined to it. */
+/* A record of an abandoned end of the log, in the place of the one that was written over it, is
+ * valid by itself; what follows it belongs to the other history and must not be joined to it. */
 static void two_histories(void **state)
 {
     (void)state;

@@ -1,9 +1,11 @@
 /* A database of numbers over the store, for tests: the smallest engine that uses all of it.
  *
- * Its content is the set {0, 1, ..., n - 1}; each number has bytes that follow from it alone. A transaction adds
- * the next numbers. A checkpoint seals numbers into a segment (section 1, field 0: byte strings) or logs them
- * again; a merge makes one segment of all. So after any crash the content must be a prefix {0..m-1} with m
- * between what was acknowledged and what was tried, whatever lies where. */
+ * Its content is the set {0, 1, ..., n - 1}; each number has bytes that follow from it alone. A
+ * transaction adds the next numbers. A checkpoint seals numbers into a segment (section 1, field
+ * 0: byte strings) or logs them again; a merge makes one segment of all. So after any crash the
+ * content must be a prefix {0..m-1} with m between what was acknowledged and what was tried,
+ * whatever lies where.
+ */
 #ifndef VEER_TESTS_STORAGE_MINI_H
 #define VEER_TESTS_STORAGE_MINI_H
 

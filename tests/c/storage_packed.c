@@ -1,5 +1,5 @@
-/* The packed form: a backup holds what the database held, opens in place over any table, is refused when it is damaged,
- * never carries damage on, and leaves nothing when it fails. */
+/* The packed form: a backup holds what the database held, opens in place over any table, is
+ * refused when it is damaged, never carries damage on, and leaves nothing when it fails. */
 #include <stdio.h>
 #include <string.h>
 

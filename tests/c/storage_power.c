@@ -1,6 +1,7 @@
-/* Power cuts: after every event of random runs, what may be on storage is opened again. In mode `full` every
- * acknowledged number is there; in the others everything up to the last sync; in all of them
- * the content is a prefix, and the database goes on from it. Cuts during the recovery from cuts are among them. */
+/* Power cuts: after every event of random runs, what may be on storage is opened again. In mode
+ * `full` every acknowledged number is there; in the others everything up to the last sync; in
+ * all of them the content is a prefix, and the database goes on from it. Cuts during the
+ * recovery from cuts are among them. */
 #include <stdio.h>
 #include <string.h>
 

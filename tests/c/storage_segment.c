@@ -1,5 +1,5 @@
-/* Segment files: what is written comes back, over tables that map and that do not, with caches of any size; damage is
- * found where it is and nowhere else; strings in blocks. */
+/* Segment files: what is written comes back, over tables that map and that do not, with caches
+ * of any size; damage is found where it is and nowhere else; strings in blocks. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Eight readers of one segment at once, with a cache that is much too small; and while streams are removed. For the
- * thread sanitizer. */
+/* Eight readers of one segment at once, with a cache that is much too small; and while streams
+ * are removed. For the thread sanitizer. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* libFuzzer target: the records of a log behind a sound header.
  *
- * Whatever they are, what is given has rising numbers and lies in the file, the committed end is not behind the file's,
- * and after writing and opening again the same records and the new one are there.
+ * Whatever they are, what is given has rising numbers and lies in the file, the committed end is
+ * not behind the file's, and after writing and opening again the same records and the new one
+ * are there.
  *
  * Input: a byte of flags (1: with right checksums, 2: with the file's salt), then runs of bytes.
  */

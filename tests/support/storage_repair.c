@@ -1,4 +1,5 @@
-/* See storage_repair.h. The offsets are those of docs/FORMAT.md, written down a second time on purpose. */
+/* See storage_repair.h. The offsets are those of docs/FORMAT.md, written down a second time on
+ * purpose. */
 #include "support/storage_repair.h"
 
 #include <string.h>

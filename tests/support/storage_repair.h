@@ -1,5 +1,5 @@
-/* The streams of a database as bytes, and making their checksums right again: tests that damage a database would
- * otherwise only test the checksums. */
+/* The streams of a database as bytes, and making their checksums right again: tests that damage
+ * a database would otherwise only test the checksums. */
 #ifndef VEER_TESTS_SUPPORT_STORAGE_REPAIR_H
 #define VEER_TESTS_SUPPORT_STORAGE_REPAIR_H
 
