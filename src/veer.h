@@ -52,35 +52,35 @@ extern "C" {
 
 /* Every status: name, number, name of the code in JavaScript and JSON, meaning. Numbers are
  * pinned for ever; new ones are added at the end. */
-#define VEER_STATUS_MAP(X)                                                                       \
-    X(OK, 0, "OK", "success")                                                                    \
-    X(PENDING, 1, "PENDING", "the storage has to fetch something first: call again")             \
-    X(E_NOMEM, -1, "NOMEM", "out of memory, or over the memory limit")                           \
-    X(E_INVALID, -2, "INVALID", "an argument, option or request is not valid")                   \
-    X(E_DIMENSION, -3, "DIMENSION", "a vector has the wrong number of dimensions")               \
-    X(E_VECTOR, -4, "VECTOR", "a vector holds NaN or an infinity, or is zero under cosine")      \
-    X(E_ID, -5, "ID", "a document id is missing, empty, too long or not UTF-8")                  \
-    X(E_TYPE, -6, "TYPE", "a field has a value of the wrong type")                               \
-    X(E_OPTION, -7, "OPTION", "an option is unknown or out of its range")                        \
-    X(E_FIELD, -8, "FIELD", "a field is not in the schema")                                      \
-    X(E_SYNTAX, -9, "SYNTAX", "a filter or a JSON text does not parse")                          \
-    X(E_RANGE, -10, "RANGE", "a number is out of its range")                                     \
-    X(E_SCHEMA, -11, "SCHEMA", "a schema is not valid, or differs from the stored one")          \
-    X(E_MODEL, -12, "MODEL", "vectors come from another model than the field's")                 \
-    X(E_EXISTS, -13, "EXISTS", "there is one already")                                           \
-    X(E_NOTFOUND, -14, "NOTFOUND", "there is none")                                              \
-    X(E_BUSY, -15, "BUSY", "another writer holds the database")                                  \
-    X(E_READONLY, -16, "READONLY", "the database is read-only")                                  \
-    X(E_CLOSED, -17, "CLOSED", "the handle is closed")                                           \
-    X(E_ABORTED, -18, "ABORTED", "cancelled by the caller")                                      \
-    X(E_IO, -19, "IO", "the storage reported an error")                                          \
-    X(E_FULL, -20, "FULL", "the storage is full")                                                \
-    X(E_PERMISSION, -21, "PERMISSION", "the storage refused access")                             \
-    X(E_CORRUPT, -22, "CORRUPT", "stored bytes are damaged")                                     \
-    X(E_FORMAT, -23, "FORMAT", "not a Veer database")                                            \
-    X(E_VERSION, -24, "VERSION", "written by a newer version of Veer")                           \
-    X(E_LIMIT, -25, "LIMIT", "a fixed limit is exceeded")                                        \
-    X(E_UNSUPPORTED, -26, "UNSUPPORTED", "not supported here")                                   \
+#define VEER_STATUS_MAP(X)                                                                  \
+    X(OK, 0, "OK", "success")                                                               \
+    X(PENDING, 1, "PENDING", "the storage has to fetch something first: call again")        \
+    X(E_NOMEM, -1, "NOMEM", "out of memory, or over the memory limit")                      \
+    X(E_INVALID, -2, "INVALID", "an argument, option or request is not valid")              \
+    X(E_DIMENSION, -3, "DIMENSION", "a vector has the wrong number of dimensions")          \
+    X(E_VECTOR, -4, "VECTOR", "a vector holds NaN or an infinity, or is zero under cosine") \
+    X(E_ID, -5, "ID", "a document id is missing, empty, too long or not UTF-8")             \
+    X(E_TYPE, -6, "TYPE", "a field has a value of the wrong type")                          \
+    X(E_OPTION, -7, "OPTION", "an option is unknown or out of its range")                   \
+    X(E_FIELD, -8, "FIELD", "a field is not in the schema")                                 \
+    X(E_SYNTAX, -9, "SYNTAX", "a filter or a JSON text does not parse")                     \
+    X(E_RANGE, -10, "RANGE", "a number is out of its range")                                \
+    X(E_SCHEMA, -11, "SCHEMA", "a schema is not valid, or differs from the stored one")     \
+    X(E_MODEL, -12, "MODEL", "vectors come from another model than the field's")            \
+    X(E_EXISTS, -13, "EXISTS", "there is one already")                                      \
+    X(E_NOTFOUND, -14, "NOTFOUND", "there is none")                                         \
+    X(E_BUSY, -15, "BUSY", "another writer holds the database")                             \
+    X(E_READONLY, -16, "READONLY", "the database is read-only")                             \
+    X(E_CLOSED, -17, "CLOSED", "the handle is closed")                                      \
+    X(E_ABORTED, -18, "ABORTED", "cancelled by the caller")                                 \
+    X(E_IO, -19, "IO", "the storage reported an error")                                     \
+    X(E_FULL, -20, "FULL", "the storage is full")                                           \
+    X(E_PERMISSION, -21, "PERMISSION", "the storage refused access")                        \
+    X(E_CORRUPT, -22, "CORRUPT", "stored bytes are damaged")                                \
+    X(E_FORMAT, -23, "FORMAT", "not a Veer database")                                       \
+    X(E_VERSION, -24, "VERSION", "written by a newer version of Veer")                      \
+    X(E_LIMIT, -25, "LIMIT", "a fixed limit is exceeded")                                   \
+    X(E_UNSUPPORTED, -26, "UNSUPPORTED", "not supported here")                              \
     X(E_INTERNAL, -27, "INTERNAL", "a defect in Veer: please report it")
 
 typedef enum veer_status {
@@ -113,7 +113,7 @@ VEER_API const char *veer_tier(void);
 #define VEER_ID_BYTES_MAX 512u
 #define VEER_K_MAX 10000u
 #define VEER_BATCH_BYTES_MAX (64u << 20)
-#define VEER_NAME_BYTES_MAX 64u   /* collection and field names: letters, digits, _ . - */
+#define VEER_NAME_BYTES_MAX 64u /* collection and field names: letters, digits, _ . - */
 #define VEER_FIELDS_MAX 256u
 #define VEER_DOCUMENT_BYTES_MAX (16u << 20)
 
@@ -129,9 +129,9 @@ typedef struct veer_allocator {
 } veer_allocator;
 
 enum {
-    VEER_IO_READ = 1,      /* open for reading */
-    VEER_IO_WRITE = 2,     /* open for reading and writing */
-    VEER_IO_CREATE = 4,    /* create; VEER_E_EXISTS where the name exists */
+    VEER_IO_READ = 1,   /* open for reading */
+    VEER_IO_WRITE = 2,  /* open for reading and writing */
+    VEER_IO_CREATE = 4, /* create; VEER_E_EXISTS where the name exists */
 };
 
 /* Storage: a flat set of named streams. Names are [a-z0-9._-]{1,64}. All callbacks return a
@@ -159,8 +159,8 @@ typedef struct veer_io {
     void (*close)(void *context, void *file);
     veer_status (*read)(void *context, void *file, uint64_t offset, void *buffer, size_t bytes,
                         veer_error *error);
-    veer_status (*write)(void *context, void *file, uint64_t offset, const void *data,
-                         size_t bytes, veer_error *error);
+    veer_status (*write)(void *context, void *file, uint64_t offset, const void *data, size_t bytes,
+                         veer_error *error);
     veer_status (*size)(void *context, void *file, uint64_t *bytes, veer_error *error);
     veer_status (*truncate)(void *context, void *file, uint64_t bytes, veer_error *error);
     veer_status (*sync)(void *context, void *file, veer_error *error);
@@ -306,11 +306,11 @@ VEER_API veer_status veer_collection_schema(veer_collection *collection, veer_bu
 
 /* Vectors of one field for a batch. */
 typedef struct veer_vectors {
-    const char *field;       /* NULL: the collection's only vector field */
-    const float *data;       /* row i at (const char *)data + i * stride_bytes */
-    size_t stride_bytes;     /* 0: dims * 4 */
-    size_t dims;             /* must be the field's (VEER_E_DIMENSION) */
-    const uint8_t *present;  /* bit i (lowest first): document i has one; NULL: all have */
+    const char *field;      /* NULL: the collection's only vector field */
+    const float *data;      /* row i at (const char *)data + i * stride_bytes */
+    size_t stride_bytes;    /* 0: dims * 4 */
+    size_t dims;            /* must be the field's (VEER_E_DIMENSION) */
+    const uint8_t *present; /* bit i (lowest first): document i has one; NULL: all have */
 } veer_vectors;
 
 enum { VEER_WRITE_UPSERT = 0, VEER_WRITE_INSERT = 1, VEER_WRITE_DELETE = 2 };
@@ -335,16 +335,16 @@ typedef struct veer_operation {
 } veer_operation;
 
 typedef struct veer_write_result {
-    uint64_t lsn;      /* log sequence number of the transaction's last record */
-    uint64_t written;  /* documents added or replaced */
-    uint64_t deleted;  /* documents deleted by DELETE */
+    uint64_t lsn;     /* log sequence number of the transaction's last record */
+    uint64_t written; /* documents added or replaced */
+    uint64_t deleted; /* documents deleted by DELETE */
 } veer_write_result;
 
 /* One transaction of n operations, over several collections if they like: all of it or nothing.
  * Returns when it is as durable as the sync mode says, visible to every later read. At most
  * VEER_BATCH_BYTES_MAX of log. `result` may be NULL. */
-VEER_API veer_status veer_write(veer_database *database, const veer_operation *operations,
-                                size_t n, veer_write_result *result, veer_error *error);
+VEER_API veer_status veer_write(veer_database *database, const veer_operation *operations, size_t n,
+                                veer_write_result *result, veer_error *error);
 
 /* ---- reading */
 
@@ -378,13 +378,11 @@ VEER_API veer_status veer_query_run(veer_query *query, veer_snapshot *snapshot,
 /* Prepare, run and free in one call. */
 VEER_API veer_status veer_search(veer_collection *collection, veer_snapshot *snapshot,
                                  const char *request, const float *vectors, size_t n, size_t dims,
-                                 const char *parameters, veer_results **results,
-                                 veer_error *error);
+                                 const char *parameters, veer_results **results, veer_error *error);
 /* The documents of `ids` (JSON array of strings), in that order; an id that is not there has no row
  * (ids of the rows that are found are in the results). `select` (JSON) as in a request; NULL: true. */
-VEER_API veer_status veer_get(veer_collection *collection, veer_snapshot *snapshot,
-                              const char *ids, const char *select, veer_results **results,
-                              veer_error *error);
+VEER_API veer_status veer_get(veer_collection *collection, veer_snapshot *snapshot, const char *ids,
+                              const char *select, veer_results **results, veer_error *error);
 /* Number of live documents that match `filter` (JSON string or object; NULL: all). Exact. */
 VEER_API veer_status veer_count(veer_collection *collection, veer_snapshot *snapshot,
                                 const char *filter, const char *parameters, uint64_t *count,
@@ -409,8 +407,7 @@ VEER_API const float *veer_results_scores(const veer_results *results);     /* r
 /* Ids and documents (JSON) lie one after the other in one text; row i is bytes
  * [offsets[i], offsets[i + 1]). Documents: NULL where `select` was false. */
 VEER_API const char *veer_results_ids(const veer_results *results, const uint32_t **offsets);
-VEER_API const char *veer_results_documents(const veer_results *results,
-                                            const uint32_t **offsets);
+VEER_API const char *veer_results_documents(const veer_results *results, const uint32_t **offsets);
 /* True where every row is proved to be a true nearest neighbour (exact scan). */
 VEER_API bool veer_results_exact(const veer_results *results);
 /* Rows whose codes or originals were compared, over all queries. */
@@ -427,8 +424,8 @@ VEER_API void veer_results_free(veer_results *results);
 VEER_API veer_status veer_work(veer_database *database, double budget_ms, bool *left,
                                veer_error *error);
 /* Seals what the log covers and recycles the log: after it, opening replays nothing. */
-VEER_API veer_status veer_checkpoint(veer_database *database, veer_progress progress,
-                                     void *context, veer_error *error);
+VEER_API veer_status veer_checkpoint(veer_database *database, veer_progress progress, void *context,
+                                     veer_error *error);
 /* Checkpoint, then merges every collection into as few segments as the limits allow and drops
  * deleted rows: at most 2x the live data stays. Resumable by veer_work when cancelled. */
 VEER_API veer_status veer_compact(veer_database *database, veer_progress progress, void *context,
@@ -438,9 +435,8 @@ VEER_API veer_status veer_compact(veer_database *database, veer_progress progres
 VEER_API veer_status veer_stats(veer_database *database, veer_buffer *json, veer_error *error);
 /* Writes the present state as one packed file to `location` (must not exist), while reads and
  * writes go on; with `io` as a stream named by `location` there. It is complete and synced when this returns. */
-VEER_API veer_status veer_backup(veer_database *database, const char *location,
-                                 const veer_io *io, veer_progress progress, void *context,
-                                 veer_error *error);
+VEER_API veer_status veer_backup(veer_database *database, const char *location, const veer_io *io,
+                                 veer_progress progress, void *context, veer_error *error);
 /* Reads every byte of a database that nobody is writing, and checks every checksum and every
  * invariant. `report` (JSON): {"ok": bool, "problems": [...], "streams": [...]}. Returns VEER_OK
  * when it could look, VEER_E_CORRUPT when it found problems (the report is there as well). */

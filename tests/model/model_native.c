@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "model/model.h"
 #include "base/memory.h"
+#include "model/model.h"
 #include "platform/io.h"
 #include "storage/packed.h"
 
@@ -349,7 +349,8 @@ static void run_all(run *run, uint64_t operations, uint64_t seed, uint32_t ids)
     veer_error error = {0};
     memset(&operation, 0, sizeof operation);
     model_init(&run->model, seed, ids);
-    if (!run->directory) must(run, io_memory_new(memory_default(), &run->io, &error), &error, "memory");
+    if (!run->directory)
+        must(run, io_memory_new(memory_default(), &run->io, &error), &error, "memory");
     open_database(run);
     for (run->done = 0; run->done < operations; run->done++) {
         model_next(&run->model, &operation, true);
