@@ -28,6 +28,9 @@ import type { OpenedStorage, Platform } from './platform.ts';
 import { StorageFault, type Backend } from './storage/backend.ts';
 import { BlobBackend } from './storage/blob.ts';
 
+/** How often a call may be repeated. Arbitrary: far more than any needs. */
+const ROUNDS_MAX = 100_000;
+
 interface Held {
   readonly handle: Handle;
   /** The function that frees it. */
@@ -138,7 +141,8 @@ export class LocalEngine implements Engine {
     const call = this.ffi.prepare(name, args);
     try {
       let status = call.run();
-      while (status === PENDING) {
+      for (let rounds = 0; status === PENDING; rounds++) {
+        if (rounds === ROUNDS_MAX) throw new VeerError('INTERNAL', `${name} waits for ever`);
         for (const backend of this.#storages.values()) await backend.settle();
         status = call.run();
       }
