@@ -1,4 +1,4 @@
-/* The kernels' inner loops on synthetic rows. */
+/* The kernels' inner loops on synthetic rows. The f32 scan goes through dot_rows, as the engine's does. */
 #include "kernel_rates.h"
 
 #include <stdlib.h>
