@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { skip, useBrowser } from './support/chromium.mjs';
+import { serve } from './support/server.mjs';
 
 const browser = useBrowser();
 const kinds = ['opfs', 'idb'];
@@ -163,17 +164,14 @@ describe('a database', { skip, timeout: 150_000 }, () => {
     });
 
     test(`${kind}: a full quota is FULL, and what was written stays`, async () => {
-      const page = await browser.page();
+      // An origin of its own: for half a minute IndexedDB remembers how much room there was.
+      const server = await serve();
+      const page = await browser.page('/', server.origin);
       const session = await browser.context.newCDPSession(page);
+      const { origin } = server;
       const location = `${kind}://full`;
-      const { usage } = await session.send('Storage.getUsageAndQuota', {
-        origin: browser.server.origin,
-      });
-      await session.send('Storage.overrideQuotaForOrigin', {
-        origin: browser.server.origin,
-        quotaSize: usage + 8 * 1024 * 1024,
-      });
-      // After that: IndexedDB remembers for half a minute how much room a database had.
+      const quotaSize = 8 * 1024 * 1024;
+      await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize });
       await withVeer(
         page,
         async ({ open, vector }, location) => {
@@ -199,10 +197,10 @@ describe('a database', { skip, timeout: 150_000 }, () => {
           return { written, code, message, later };
         }
       });
+      assert.equal(outcome.code, 'FULL', outcome.message);
       // What IndexedDB has not committed the engine already believes: it may not go on.
       if (kind === 'idb') assert.equal(outcome.later, 'READONLY');
-      assert.equal(outcome.code, 'FULL', outcome.message);
-      await session.send('Storage.overrideQuotaForOrigin', { origin: browser.server.origin });
+      await session.send('Storage.overrideQuotaForOrigin', { origin });
       await page.evaluate(() => globalThis.db.close().catch(() => {}));
       const count = await withVeer(
         page,
@@ -217,6 +215,7 @@ describe('a database', { skip, timeout: 150_000 }, () => {
       assert.ok(count % 500 <= (outcome.later === 'READONLY' ? 0 : 1), `${count} documents`);
       assert.ok(count >= outcome.written, `${count} of ${outcome.written}`);
       await page.close();
+      await server.close();
     });
   }
 

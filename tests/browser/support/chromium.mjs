@@ -43,13 +43,13 @@ export function useBrowser(served) {
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
   });
 
-  use.page = async (path = '/') => {
+  use.page = async (path = '/', origin = use.server.origin) => {
     const page = await use.context.newPage();
     page.on('pageerror', (error) => use.errors.push(error));
     page.on('console', (message) => {
       if (process.env.VEER_BROWSER_LOG) console.log(`page: ${message.text()}`);
     });
-    await page.goto(use.server.origin + path);
+    await page.goto(origin + path);
     return page;
   };
   return use;
