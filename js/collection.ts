@@ -213,7 +213,8 @@ export class HeldCollection<S extends Schema> implements Collection<S> {
   ): Promise<PreparedQuery<Selected<S, Sel>>> {
     const args = { collection: this.#number(), request: requestText(options) };
     const handle = await this.#engine.call('prepare', args);
-    return new HeldQuery(this.#engine, handle, this.#known, this.#dims(options.field));
+    const dims = this.#dims(options.field);
+    return new HeldQuery(this.database, this.#engine, handle, this.#known, dims);
   }
 
   async count(filter?: Filter<S>, options: RunOptions = {}): Promise<number> {

@@ -94,7 +94,7 @@ export class HeldDatabase implements Database {
   }
 
   async snapshot(): Promise<Snapshot> {
-    return new HeldSnapshot(this.#engine, await this.#engine.call('snapshotOpen', {}));
+    return new HeldSnapshot(this, this.#engine, await this.#engine.call('snapshotOpen', {}));
   }
 
   async work(budgetMs = 8): Promise<boolean> {

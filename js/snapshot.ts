@@ -18,11 +18,14 @@ import type { KnownFields } from './schema.ts';
 
 /** Of an engine whose database is open; held by number. */
 export class HeldSnapshot implements Snapshot {
+  /** Keeps the database from being collected while its snapshots are used. */
+  readonly database: object;
   readonly engine: Engine;
   readonly #handle: number;
   #isOpen = true;
 
-  constructor(engine: Engine, handle: number) {
+  constructor(database: object, engine: Engine, handle: number) {
+    this.database = database;
     this.engine = engine;
     this.#handle = handle;
   }
@@ -62,13 +65,16 @@ export async function release(engine: Engine, handle: number): Promise<void> {
 }
 
 export class HeldQuery<D> implements PreparedQuery<D> {
+  /** Keeps the database from being collected while its queries are used. */
+  readonly database: object;
   readonly #engine: Engine;
   readonly #handle: number;
   readonly #known: KnownFields;
   readonly #dims: number;
   #isOpen = true;
 
-  constructor(engine: Engine, handle: number, known: KnownFields, dims: number) {
+  constructor(database: object, engine: Engine, handle: number, known: KnownFields, dims: number) {
+    this.database = database;
     this.#engine = engine;
     this.#handle = handle;
     this.#known = known;
