@@ -35,14 +35,15 @@ const LOCK_TIMEOUT_MS = 1000;
 const SYNC_INTERVAL_MS = 1000;
 
 /** The options that the engine knows: the rest is refused by name. */
-function engineOptions(options: OpenOptions): EngineOptions {
-  const { create, mode, autoWork, storage, syncIntervalMs, ...rest } = options;
-  const { worker, onBackgroundError, signal, sync, ...own } = rest;
+function engineOptions(source: Source, options: OpenOptions): EngineOptions {
+  const { mode, autoWork, storage, syncIntervalMs, ...rest } = options;
+  const { worker, onBackgroundError, signal, sync, create: asked, ...own } = rest;
   void [worker, onBackgroundError, signal];
   const interval = integer('syncIntervalMs', syncIntervalMs, 1, 2 ** 31 - 1);
-  const engine = { ...own, create: flag('create', create), mode, sync, syncIntervalMs: interval };
+  const create = flag('create', asked) ?? source === 'memory:';
+  const engine = { ...own, create, mode, sync, syncIntervalMs: interval };
   return {
-    create: create === true,
+    create,
     readonly: mode === 'readonly',
     autoWork: flag('autoWork', autoWork) ?? true,
     lockTimeoutMs:
@@ -75,7 +76,7 @@ async function startEngine(
   source: Source,
   options: OpenOptions,
 ): Promise<Engine> {
-  const asked = engineOptions(options);
+  const asked = engineOptions(source, options);
   const { worker = platform.prefersWorker, onBackgroundError = warn } = options;
   if (worker === false) {
     return LocalEngine.open(platform, await modules.get(), source, asked, onBackgroundError);

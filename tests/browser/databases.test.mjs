@@ -5,17 +5,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { skip, useBrowser } from './support/chromium.mjs';
+import { skip, useBrowser, withVeer } from './support/chromium.mjs';
 import { serve } from './support/server.mjs';
 
 const browser = useBrowser();
 const kinds = ['opfs', 'idb'];
-
-/** Runs a function in a page, with the package as its first argument. */
-const withVeer = (page, act, argument) =>
-  page.evaluate(
-    `(async () => (${act})(await import('/dist/index.js'), ${JSON.stringify(argument ?? null)}))()`,
-  );
 
 describe('a database', { skip, timeout: 150_000 }, () => {
   for (const kind of kinds) {

@@ -47,6 +47,7 @@ describe('the demo page', { skip, timeout: 180_000 }, () => {
       globalThis.progress = [];
       addEventListener('DOMContentLoaded', () => {
         const text = document.getElementById('load-text');
+        if (!text) return;
         const isShown = () => text.checkVisibility();
         new MutationObserver(() => isShown() && globalThis.progress.push(text.textContent)).observe(
           text,

@@ -54,3 +54,9 @@ export function useBrowser(served) {
   };
   return use;
 }
+
+/** Runs a function in a page, with the package as its first argument. */
+export const withVeer = (page, act, argument) =>
+  page.evaluate(
+    `(async () => (${act})(await import('/dist/index.js'), ${JSON.stringify(argument ?? null)}))()`,
+  );
