@@ -1,0 +1,54 @@
+// compact() is done when it returns, however many parts it takes.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { open, text, vector } from '../../dist/index_node.js';
+
+const dims = 32;
+const note = (i) => ({
+  id: `n${i}`,
+  text: `note ${i} `.repeat(60),
+  v: Float32Array.from({ length: dims }, (_, j) => Math.sin(i * dims + j)),
+});
+const notes = (from, count) => Array.from({ length: count }, (_, i) => note(from + i));
+
+/** A database with deleted rows in a sealed segment, and so much in the log that sealing it takes long. */
+async function unsettled() {
+  const db = await open('memory:', { create: true, autoWork: false });
+  const all = await db.collection('notes', { v: vector(dims), text: text() });
+  await all.upsert(notes(0, 4000));
+  await db.checkpoint();
+  await all.delete(['n1', 'n2', 'n3']);
+  await all.upsert(notes(4000, 30_000));
+  return { db, all };
+}
+
+test('one segment without deleted rows is left, also where sealing takes several parts', async () => {
+  const { db, all } = await unsettled();
+  assert.equal((await db.stats()).tombstones, 3);
+  let calls = 0;
+  await db.compact({ onProgress: () => calls++ });
+  const { tombstones, rows, segments } = await db.stats();
+  assert.deepEqual({ tombstones, rows, segments }, { tombstones: 0, rows: 33_997, segments: 1 });
+  assert.ok(calls > 0);
+  assert.equal(await all.count(), 33_997);
+  const [{ id }] = (await all.search({ vector: note(20_000).v, k: 1 })).hits;
+  assert.equal(id, 'n20000');
+  await db.close();
+});
+
+test('a signal ends it between two parts, and the database stays usable', async () => {
+  const { db, all } = await unsettled();
+  const cancel = new AbortController();
+  const reason = new Error('enough');
+  const compacted = db.compact({
+    signal: cancel.signal,
+    onProgress: () => cancel.abort(reason),
+  });
+  await assert.rejects(compacted, reason);
+  assert.equal(await all.count(), 33_997);
+  await db.compact();
+  assert.equal((await db.stats()).tombstones, 0);
+  await db.close();
+});
