@@ -197,23 +197,20 @@ export const handlers: { readonly [K in CommandName]: Handler<K> } = {
     writes: true,
     /**
      * In parts, so that signals are heard: the engine's call is cancelled when a part has taken
-     * long enough, which leaves its work to veer_work.
+     * long enough, and the next call goes on from there.
      */
     async act(engine, _args, options) {
-      const started = performance.now();
-      const inTime = (): boolean => performance.now() - started < SLICE_MS;
-      try {
-        return await long(engine, 'wasm_compact', [engine.database], options, inTime);
-      } catch (cause) {
-        if (!isAborted(cause)) throw cause;
-      }
-      for (let done = 1, isMoreLeft = true; isMoreLeft; done++) {
+      for (;;) {
+        const started = performance.now();
+        const inTime = (): boolean => performance.now() - started < SLICE_MS;
+        try {
+          return await long(engine, 'wasm_compact', [engine.database], options, inTime);
+        } catch (cause) {
+          if (!isAborted(cause)) throw cause;
+        }
         await engine.flush();
         await breathe();
         options.signal?.throwIfAborted();
-        options.onProgress?.(done, 0);
-        const args = [engine.database, SLICE_MS];
-        isMoreLeft = await engine.turn('wasm_work', args, () => engine.ffi.replyFlag());
       }
     },
   },

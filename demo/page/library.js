@@ -154,7 +154,10 @@ export class Library {
     return new Response(stream, { headers: { 'content-type': 'application/octet-stream' } }).blob();
   }
 
-  /** Puts the database of a file in the place of the present one. */
+  /**
+   * Puts the database of a file in the place of the present one. Returns why the former one could
+   * not be removed, where that failed: the import has worked all the same.
+   */
   async import(file, onProgress) {
     const location = this.#location.endsWith('-2')
       ? this.#location.slice(0, -2)
@@ -176,7 +179,7 @@ export class Library {
     await this.close();
     await this.#attach(location);
     memo.write({ complete: true, location });
-    await deleteDatabase(former);
+    return deleteDatabase(former).catch((error) => error);
   }
 
   async #expectParagraphs(database) {

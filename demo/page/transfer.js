@@ -71,8 +71,9 @@ export class Transfer {
   }
 
   async #import(file, onProgress) {
-    await this.#library.import(file, onProgress);
+    const leftover = await this.#library.import(file, onProgress);
     await this.#onReplaced();
+    if (leftover) showError(leftover, 'Removing the former database');
     tell('The imported database is open.');
     return `${file.name} took the place of the former database.`;
   }

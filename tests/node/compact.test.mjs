@@ -9,7 +9,7 @@ const dims = 32;
 const note = (i) => ({
   id: `n${i}`,
   text: `note ${i} `.repeat(60),
-  v: Float32Array.from({ length: dims }, (_, j) => Math.sin(i * dims + j)),
+  v: Float32Array.from({ length: dims }, (_, j) => Math.sin((i * dims + j) ** 2)),
 });
 const notes = (from, count) => Array.from({ length: count }, (_, i) => note(from + i));
 
