@@ -4,10 +4,10 @@
  * least that near (up to the bound's probability), so a row whose lower bound is above it cannot
  * be among the nearest k. Candidates are found in two passes:
  *
- *   settle   flat_scan: the kernel sums up every code and stops at blocks with a row whose
- *            *estimate* is not above the threshold. Only such a row's upper bound can lower it,
- *            and there are few (about k ln(rows / k)). They are the first candidates. The least
- *            lower bound of every block is kept, 4 bytes a block.
+ *   settle   flat_scan: the kernel sums up every code and stops at blocks with a row whose upper
+ *            bound may be below the threshold. Only such a row can lower it, and there are few
+ *            (about k ln(rows / k)). They are the first candidates. The least lower bound of every
+ *            block is kept, 4 bytes a block.
  *   collect  flat_candidates_next, after the first ones are reranked and the exact threshold is
  *            known: blocks whose least lower bound is not above it are summed up again, and their rows with
  *            such a bound are given, batch by batch, while each batch lowers the threshold further.

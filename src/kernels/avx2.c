@@ -370,22 +370,31 @@ AVX2_INLINE __m256i look_up(const uint8_t *codes, __m256i first, __m256i second)
     return _mm256_add_epi8(_mm256_shuffle_epi8(first, low), _mm256_shuffle_epi8(second, high));
 }
 
+AVX2_INLINE void prefetch_lines(const uint8_t *from, size_t lines)
+{
+    for (size_t line = 0; line < lines; line++) {
+        _mm_prefetch((const char *)from + 64 * line, _MM_HINT_T0);
+    }
+}
+
 typedef struct block_sums {
     __m256i even, odd; /* bytes of a group; 16-bit sums */
 } block_sums;
 
 /* Sums of `count` (1 or 2, known when compiled) neighbouring blocks, which share the loads of
- * tables. */
+ * tables. The codes at `ahead` are fetched meanwhile. */
 AVX2_INLINE void sum_blocks(const kernel_probe *probe, const uint8_t *codes, size_t block_bytes,
-                            size_t count, block_sums *sums)
+                            size_t count, const uint8_t *ahead, block_sums *sums)
 {
     const uint8_t *tables = probe->tables;
     const uint8_t *end = tables + 4 * probe->padded;
     __m256i all[2];
     __m256i odd[2];
     all[0] = all[1] = odd[0] = odd[1] = _mm256_setzero_si256();
-    for (; tables < end; tables += 128, codes += 128) {
+    for (; tables < end; tables += 128, codes += 128, ahead += 128) {
         __m256i bytes[2];
+        for (size_t b = 0; b < count; b++)
+            prefetch_lines(ahead + b * block_bytes, 2);
         for (size_t group = 0; group < 4; group++) {
             __m256i first = load_table(tables + 32 * group);
             __m256i second = load_table(tables + 32 * group + KERNEL_TABLE_BYTES);
@@ -407,7 +416,7 @@ AVX2_INLINE void sum_blocks(const kernel_probe *probe, const uint8_t *codes, siz
 
 /* What a probe has for all rows, in registers. */
 typedef struct wide_probe {
-    __m256 middle, step, width;
+    __m256 middle, step, width, reach;
 } wide_probe;
 
 AVX2_INLINE wide_probe widen_probe(const kernel_probe *probe)
@@ -416,6 +425,7 @@ AVX2_INLINE wide_probe widen_probe(const kernel_probe *probe)
         .middle = _mm256_set1_ps(probe->middle + 0x1p23f),
         .step = _mm256_set1_ps(probe->step),
         .width = _mm256_set1_ps(probe->width),
+        .reach = _mm256_set1_ps(probe->reach),
     };
 }
 
@@ -423,7 +433,7 @@ AVX2_INLINE wide_probe widen_probe(const kernel_probe *probe)
  * the float 2^23 is that float plus the number, and one exact subtraction takes 2^23 and the
  * middle away. */
 AVX2_INLINE void bound_rows(const wide_probe *wide, block_sums sums, const uint8_t *factors,
-                            float *centred, __m256 estimates[4], __m256 lowers[4])
+                            float *centred, __m256 uppers[4], __m256 lowers[4])
 {
     const __m256i above = _mm256_set1_epi16(0x4B00);
     const __m256i rows[4] = {
@@ -437,9 +447,10 @@ AVX2_INLINE void bound_rows(const wide_probe *wide, block_sums sums, const uint8
         const float *factor = (const float *)(const void *)(factors + 32 * i);
         __m256 scaled = _mm256_mul_ps(_mm256_loadu_ps(factor + 32), _mm256_mul_ps(sum, wide->step));
         _mm256_storeu_ps(centred + 8 * i, sum);
-        estimates[i] = _mm256_add_ps(_mm256_loadu_ps(factor), scaled);
-        __m256 half = _mm256_mul_ps(_mm256_loadu_ps(factor + 64), wide->width);
-        lowers[i] = _mm256_sub_ps(estimates[i], half);
+        __m256 estimate = _mm256_add_ps(_mm256_loadu_ps(factor), scaled);
+        __m256 error = _mm256_loadu_ps(factor + 64);
+        uppers[i] = _mm256_add_ps(estimate, _mm256_mul_ps(error, wide->reach));
+        lowers[i] = _mm256_sub_ps(estimate, _mm256_mul_ps(error, wide->width));
     }
 }
 
@@ -466,24 +477,26 @@ AVX2_INLINE float least_lane(__m256 eight)
     return _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)));
 }
 
-/* Scans the `count` blocks of a pair: rows that pass, and minima. */
+/* Scans the `count` blocks of a pair: rows that pass, and minima. The pair at `ahead` is fetched
+ * meanwhile: a whole pair is more than the hardware's prefetchers run ahead at the end of a page. */
 AVX2_INLINE uint64_t scan_pair(const kernel_probe *probe, const wide_probe *wide,
-                               const uint8_t *codes, size_t count, __m256 limits, float *minima,
-                               float *centred)
+                               const uint8_t *codes, size_t count, const uint8_t *ahead,
+                               __m256 limits, float *minima, float *centred)
 {
     size_t block_bytes = kernel_block_bytes(probe->padded);
     block_sums sums[2];
-    sum_blocks(probe, codes, block_bytes, count, sums);
+    sum_blocks(probe, codes, block_bytes, count, ahead, sums);
     uint64_t mask = 0;
     for (size_t b = 0; b < count; b++) {
-        __m256 estimates[4];
+        __m256 uppers[4];
         __m256 lowers[4];
-        bound_rows(wide, sums[b], codes + b * block_bytes + 4 * probe->padded,
-                   centred + b * KERNEL_BLOCK_ROWS, estimates, lowers);
+        size_t factors = b * block_bytes + 4 * probe->padded;
+        prefetch_lines(ahead + factors, 6);
+        bound_rows(wide, sums[b], codes + factors, centred + b * KERNEL_BLOCK_ROWS, uppers, lowers);
         minima[b] = least_lane(least_of(lowers));
-        __m256 pass = _mm256_cmp_ps(least_of(estimates), limits, _CMP_NGT_UQ);
+        __m256 pass = _mm256_cmp_ps(least_of(uppers), limits, _CMP_NGT_UQ);
         if (_mm256_movemask_ps(pass) == 0) continue;
-        mask |= (uint64_t)pass_mask(estimates, limits) << (b * KERNEL_BLOCK_ROWS);
+        mask |= (uint64_t)pass_mask(uppers, limits) << (b * KERNEL_BLOCK_ROWS);
     }
     return mask;
 }
@@ -507,10 +520,12 @@ AVX2 static size_t scan(const kernel_probe *probe, const void *blocks, size_t ro
             if (has_two) least[1] = INFINITY;
             continue;
         }
+        /* The last two pairs have none to fetch and fetch themselves. */
+        const uint8_t *ahead = pair + 3 < count ? codes + 2 * pair_bytes : codes;
         if (has_two) {
-            wanted &= scan_pair(probe, &wide, codes, 2, limits, least, hits->centred);
+            wanted &= scan_pair(probe, &wide, codes, 2, ahead, limits, least, hits->centred);
         } else {
-            wanted &= scan_pair(probe, &wide, codes, 1, limits, least, hits->centred);
+            wanted &= scan_pair(probe, &wide, codes, 1, ahead, limits, least, hits->centred);
         }
         if (wanted == 0) continue;
         hits->mask = wanted;
@@ -539,10 +554,10 @@ AVX2 static void test_block(const kernel_probe *probe, const void *block, float 
     const wide_probe wide = widen_probe(probe);
     const uint8_t *codes = block;
     block_sums sums;
-    __m256 estimates[4];
+    __m256 uppers[4];
     __m256 lowers[4];
-    sum_blocks(probe, codes, 0, 1, &sums);
-    bound_rows(&wide, sums, codes + 4 * probe->padded, hits->centred, estimates, lowers);
+    sum_blocks(probe, codes, 0, 1, codes, &sums);
+    bound_rows(&wide, sums, codes + 4 * probe->padded, hits->centred, uppers, lowers);
     hits->mask = pass_mask(lowers, _mm256_set1_ps(limit));
 }
 

@@ -48,14 +48,15 @@ typedef struct kernel_sums {
  *   offset 4 * padded  f32 add[32], scale[32], error[32]
  *
  * With S the sum of a row's table entries,
- *   estimate = add + scale * ((S - middle) * step)        lower = estimate - error * width
+ *   estimate = add + scale * ((S - middle) * step)
+ *   lower = estimate - error * width        upper = estimate + error * reach
  * are the row's bounds but for a constant of the query's. All factors are finite, except that an
- * error may be +infinity, and width is above 0: no bound is NaN. */
+ * error may be +infinity, and width and reach are above 0: no bound is NaN. */
 typedef struct kernel_probe {
     const uint8_t *tables; /* padded / 4 tables of 16 entries, each at most KERNEL_TABLE_MAX */
     size_t padded;
     float middle; /* a whole number */
-    float step, width;
+    float step, width, reach;
 } kernel_probe;
 
 static inline size_t kernel_block_bytes(size_t padded)
@@ -119,8 +120,8 @@ typedef struct kernels {
      * with r[j]'s sign (bit 1: not negative): ((v0 + v1) + (v2 + v3)) * scale + 0.5, truncated.
      * The caller chooses scale so that nothing exceeds KERNEL_TABLE_MAX. */
     void (*make_tables)(const float *r, size_t padded, float scale, uint8_t *tables);
-    /* Scans from pair `first` on and stops at the first one with a live row whose estimate is not
-     * above `limit` (all are not where it is NaN); returns its number, or that of the pair behind
+    /* Scans from pair `first` on and stops at the first one with a live row whose upper bound is
+     * not above `limit` (all are not where it is NaN); returns its number, or that of the pair behind
      * `rows`. minima[block] receives the least lower bound of each block up to there; those of
      * pairs without a live row are +infinity. `live` bit i: row i counts; NULL: all of the `rows`
      * rows do. */

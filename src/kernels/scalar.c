@@ -183,7 +183,7 @@ static void sum_rows(const kernel_probe *probe, const uint8_t *codes, uint32_t *
 }
 
 typedef struct block_bounds {
-    float estimate[KERNEL_BLOCK_ROWS];
+    float upper[KERNEL_BLOCK_ROWS];
     float lower[KERNEL_BLOCK_ROWS];
 } block_bounds;
 
@@ -201,8 +201,9 @@ static void bound_rows(const kernel_probe *probe, const uint8_t *codes, float *c
     memcpy(error, factors + 2 * sizeof add, sizeof error);
     for (unsigned row = 0; row < KERNEL_BLOCK_ROWS; row++) {
         centred[row] = (float)sums[row] - probe->middle;
-        bounds->estimate[row] = add[row] + scale[row] * (centred[row] * probe->step);
-        bounds->lower[row] = bounds->estimate[row] - error[row] * probe->width;
+        float estimate = add[row] + scale[row] * (centred[row] * probe->step);
+        bounds->upper[row] = estimate + error[row] * probe->reach;
+        bounds->lower[row] = estimate - error[row] * probe->width;
     }
 }
 
@@ -241,7 +242,7 @@ static size_t scan(const kernel_probe *probe, const void *blocks, size_t rows, c
             unsigned half = block % 2 * KERNEL_BLOCK_ROWS;
             bound_rows(probe, codes + block * block_bytes, hits->centred + half, &bounds);
             minima[block] = least_of(bounds.lower);
-            passes |= (uint64_t)pass_mask(bounds.estimate, limit) << half;
+            passes |= (uint64_t)pass_mask(bounds.upper, limit) << half;
         }
         hits->mask = wanted & passes;
         if (hits->mask != 0) return pair;

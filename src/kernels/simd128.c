@@ -349,7 +349,7 @@ INLINE void sum_tables(const kernel_probe *probe, const uint8_t *codes, v128_t s
 }
 
 typedef struct block_bounds {
-    v128_t estimates[8], lowers[8];
+    v128_t uppers[8], lowers[8];
 } block_bounds;
 
 /* Bounds of a block's rows, and S - middle to `centred`. */
@@ -359,6 +359,7 @@ INLINE void bound_rows(const kernel_probe *probe, const uint8_t *codes, float *c
     const v128_t middles = wasm_f32x4_splat(probe->middle);
     const v128_t steps = wasm_f32x4_splat(probe->step);
     const v128_t widths = wasm_f32x4_splat(probe->width);
+    const v128_t reaches = wasm_f32x4_splat(probe->reach);
     const uint8_t *factors = codes + 4 * probe->padded;
     v128_t sums[4];
     sum_tables(probe, codes, sums);
@@ -371,12 +372,13 @@ INLINE void bound_rows(const kernel_probe *probe, const uint8_t *codes, float *c
     for (int i = 0; i < 8; i++) {
         v128_t add = wasm_v128_load(factors + 16 * i);
         v128_t scale = wasm_v128_load(factors + 128 + 16 * i);
-        v128_t half = wasm_f32x4_mul(wasm_v128_load(factors + 256 + 16 * i), widths);
+        v128_t error = wasm_v128_load(factors + 256 + 16 * i);
         v128_t sum = wasm_f32x4_sub(wasm_f32x4_convert_i32x4(rows[i]), middles);
         v128_t scaled = wasm_f32x4_mul(scale, wasm_f32x4_mul(sum, steps));
         wasm_v128_store(centred + 4 * i, sum);
-        bounds->estimates[i] = wasm_f32x4_add(add, scaled);
-        bounds->lowers[i] = wasm_f32x4_sub(bounds->estimates[i], half);
+        v128_t estimate = wasm_f32x4_add(add, scaled);
+        bounds->uppers[i] = wasm_f32x4_add(estimate, wasm_f32x4_mul(error, reaches));
+        bounds->lowers[i] = wasm_f32x4_sub(estimate, wasm_f32x4_mul(error, widths));
     }
 }
 
@@ -413,8 +415,8 @@ INLINE uint32_t scan_block(const kernel_probe *probe, const uint8_t *codes, v128
     block_bounds bounds;
     bound_rows(probe, codes, centred, &bounds);
     *minimum = least_lane(least_of(bounds.lowers));
-    if (wasm_i32x4_all_true(wasm_f32x4_gt(least_of(bounds.estimates), limits))) return 0;
-    return pass_mask(bounds.estimates, limits);
+    if (wasm_i32x4_all_true(wasm_f32x4_gt(least_of(bounds.uppers), limits))) return 0;
+    return pass_mask(bounds.uppers, limits);
 }
 
 static size_t scan(const kernel_probe *probe, const void *blocks, size_t rows, const uint64_t *live,
