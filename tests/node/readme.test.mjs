@@ -31,7 +31,7 @@ describe('the quick start', { timeout: 300_000 }, () => {
   const shell = (code) => execFileSync('bash', ['-euc', code], options);
 
   before(() => {
-    execFileSync('node', ['scripts/build.mjs'], { cwd: root, stdio: 'ignore' });
+    execFileSync('node', ['scripts/build.mjs'], { cwd: root, stdio: 'pipe' });
     mkdirSync(project);
     symlinkSync(root, join(folder, 'veer'));
     writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n');

@@ -39,7 +39,7 @@ function started(...options) {
 
 describe('npm start, once everything is built', { timeout: 120_000 }, () => {
   before(() => {
-    execFileSync('node', ['scripts/build.mjs'], { cwd: root, stdio: 'ignore' });
+    execFileSync('node', ['scripts/build.mjs'], { cwd: root, stdio: 'pipe' });
   });
 
   test('imports the corpus once, and prints a search with its results', () => {
