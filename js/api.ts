@@ -126,7 +126,7 @@ export function makeApi(platform: Platform): Api {
           await copyDatabase(from, to, { signal, onProgress });
           return to;
         } catch (cause) {
-          await to.close();
+          await to.close().catch(() => {});
           throw cause;
         }
       } finally {

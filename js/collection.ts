@@ -40,7 +40,7 @@ import {
   type WireOperation,
 } from './commands.ts';
 import { asyncDisposeSymbol } from './dispose.ts';
-import { batchOf, batchesOf, documentsOf } from './documents.ts';
+import { batchOf, batchesOf, countOf, documentsOf } from './documents.ts';
 import { VeerError, closed, typeError } from './errors.ts';
 import { K_MAX } from './limits.ts';
 import { hitsOf, rowsOf, scanRows } from './results.ts';
@@ -91,7 +91,7 @@ export class HeldCollection<S extends Schema> implements Collection<S> {
   ): Promise<WriteResult> {
     this.#number();
     const documents = documentsOf(input, this.#known);
-    const total = Array.isArray(documents) ? documents.length : 0;
+    const total = countOf(input);
     let [written, lsn] = [0, 0];
     try {
       for await (const batch of batchesOf(documents, this.#known)) {

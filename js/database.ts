@@ -121,19 +121,16 @@ export class HeldDatabase implements Database {
   }
 
   async export(options?: LongCall): Promise<ReadableStream<Uint8Array>> {
-    const engine = this.#engine;
-    const handle = await engine.call('exportOpen', {}, options);
+    const handle = await this.#engine.call('exportOpen', {}, options);
+    const close = (): Promise<void> => this.#engine.call('exportClose', { handle });
     return new ReadableStream<Uint8Array>({
-      async pull(controller) {
-        const piece = await engine.call('exportNext', { handle });
-        if (piece) {
-          controller.enqueue(piece);
-        } else {
-          await engine.call('exportClose', { handle });
-          controller.close();
-        }
+      pull: async (controller) => {
+        const piece = await this.#engine.call('exportNext', { handle });
+        if (piece) return controller.enqueue(piece);
+        await close();
+        controller.close();
       },
-      cancel: () => engine.call('exportClose', { handle }),
+      cancel: close,
     });
   }
 

@@ -214,6 +214,15 @@ export function documentsOf(
   return [input];
 }
 
+/** How many documents an input has; 0: nobody knows before the end. */
+export function countOf(input: object): number {
+  if (Array.isArray(input)) return input.length;
+  if (input instanceof Set) return input.size;
+  if (Symbol.iterator in input || Symbol.asyncIterator in input) return 0;
+  const { ids } = input as Partial<ColumnsInput>;
+  return Array.isArray(ids) && !('id' in input) ? ids.length : 1;
+}
+
 /** Cuts documents into batches. */
 export async function* batchesOf(
   documents: Iterable<unknown> | AsyncIterable<unknown>,

@@ -37,8 +37,17 @@ async function* withVectors(
   }
 }
 
-/** Copies every document of `from` into `to`, which has no collections. */
-export async function copyDatabase(
+/** Copies every document of `from` into `to`, which has no collections; all of them or none. */
+export async function copyDatabase(from: Database, to: Database, options: LongCall): Promise<void> {
+  try {
+    await copyCollections(from, to, options);
+  } catch (cause) {
+    for (const { name } of await to.collections()) await to.drop(name);
+    throw cause;
+  }
+}
+
+async function copyCollections(
   from: Database,
   to: Database,
   { signal, onProgress }: LongCall,

@@ -79,7 +79,10 @@ export const node: Platform = {
 
   startWorker(script) {
     const own = new URL('./worker_node.js', import.meta.url);
-    return peerOf(new Worker(script === undefined ? own : workerScript(script)));
+    // Flags that say what the text of --eval is would be taken for the worker's file.
+    const isEval = process.execArgv.some((flag) => flag.startsWith('--input-type'));
+    const options = isEval ? { execArgv: [] } : {};
+    return peerOf(new Worker(script === undefined ? own : workerScript(script), options));
   },
   wrapWorker: (worker) => peerOf(worker as Worker),
 };

@@ -123,7 +123,7 @@ export class WorkerEngine implements Engine {
   #wait(id: number, onProgress: LongCall['onProgress'], post: () => void): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject, onProgress });
-      this.#peer.hold(true);
+      this.#hold(true);
       try {
         post();
       } catch (cause) {
@@ -136,7 +136,7 @@ export class WorkerEngine implements Engine {
   #take(id: number): Waiting | undefined {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
-    if (this.#waiting.size === 0) this.#peer.hold(false);
+    if (this.#waiting.size === 0) this.#hold(false);
     return waiting;
   }
 
@@ -164,13 +164,21 @@ export class WorkerEngine implements Engine {
     this.#stop(error);
   }
 
+  /** While something is asked, and only then, worker and port keep a process of Node alive. */
+  #hold(isHeld: boolean): void {
+    this.#peer.hold(isHeld);
+    const port = this.#port as MessagePort & { ref?(): void; unref?(): void };
+    if (isHeld) port.ref?.();
+    else port.unref?.();
+  }
+
   #stop(error: Error): void {
     this.#end ??= error;
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const { reject } of waiting) reject(this.#end);
     this.#port.close();
-    this.#peer.hold(false);
+    this.#hold(false);
     if (this.#isOwned) this.#peer.terminate();
   }
 }

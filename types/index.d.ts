@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" />
 // veerdb: documents with vectors, found again. The public contract of the package, written by
 // hand; tests/types proves that js/ fits it in both directions.
 

@@ -11,7 +11,7 @@ export interface LongCall {
 
 /** A worker that has run `veerdb/worker`: a browser's Worker, or one of node:worker_threads. */
 export interface WorkerLike {
-  postMessage(message: unknown, transfer?: readonly never[]): void;
+  postMessage(message: unknown, transfer: never[]): void;
 }
 
 export interface OpenOptions {

@@ -131,9 +131,11 @@ test('memory grows between and during calls, and results stay right', async () =
 
 test('a database without close keeps no process alive and is told once', () => {
   const source = `
-    import { open } from 'veerdb';
-    for (let i = 0; i < 2; i++) await open('memory:', { create: true });
-    for (let i = 0; i < 20; i++) { globalThis.gc(); await new Promise((r) => setTimeout(r, 10)); }`;
+    import { keyword, open } from 'veerdb';
+    const kept = await (await open('memory:', { worker: true })).collection('a', { t: keyword() });
+    for (let i = 0; i < 2; i++) await open('memory:');
+    for (let i = 0; i < 20; i++) { globalThis.gc(); await new Promise((r) => setTimeout(r, 10)); }
+    await kept.upsert({ id: 'x' });`;
   const { status, stderr } = spawnSync(
     process.execPath,
     ['--expose-gc', '--input-type=module', '--eval', source],

@@ -53,6 +53,19 @@ export async function opening(): Promise<void> {
   await db.collection('notes', { tag: 'keyword' });
 }
 
+export async function workers(
+  ofBrowser: Worker,
+  ofNode: import('node:worker_threads').Worker,
+): Promise<void> {
+  await open('idb://notes', { worker: ofBrowser });
+  await open('./notes', { worker: ofNode });
+  await open('./notes', { worker: new URL('file:///worker.js') });
+  // @ts-expect-error not a worker
+  await open('./notes', { worker: 7 });
+  // @ts-expect-error not a worker either
+  await open('./notes', { worker: { send: () => 1 } });
+}
+
 export async function documents(): Promise<void> {
   await notes.upsert({ id: 'a' });
   await notes.upsert({
