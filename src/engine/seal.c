@@ -253,9 +253,9 @@ static veer_status documents_step(builder *builder, veer_error *error)
         builder->done_work++;
     }
     if (builder->position < builder->rows) return VEER_OK;
-    blob_writer *blobs = builder->blobs;
-    builder->blobs = NULL;
-    VEER_TRY(blob_writer_end(blobs, error));
+    veer_status status = blob_writer_end(builder->blobs, error);
+    if (status != VEER_PENDING) builder->blobs = NULL; /* it is freed */
+    VEER_TRY(status);
     builder->position = 0;
     builder->step = BUILD_IDS;
     return VEER_OK;
