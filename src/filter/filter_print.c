@@ -3,6 +3,9 @@
  * The text parses to an equal tree: numbers with the digits that read back, times as ISO 8601,
  * parentheses around every group within another node.
  */
+#include <math.h>
+#include <string.h>
+
 #include "base/timestamp.h"
 #include "filter/filter_lexer.h"
 #include "filter/filter_number.h"
@@ -49,6 +52,8 @@ static void put_value(byte_writer *out, column_type type, const column_value *va
     case COLUMN_NUMBER:
         number_print(value->as.number, text);
         put(out, text);
+        /* Digits alone would read as an integer, and those beyond 2^53 are refused. */
+        if (fabs(value->as.number) > 0x1p53 && !strpbrk(text, ".e")) put(out, ".0");
         break;
     case COLUMN_TIME:
         put_quoted(out, text, timestamp_format(value->as.time, text), '\'');
