@@ -18,18 +18,13 @@ import { HeldCollection } from './collection.ts';
 import type { Engine, WireOperation } from './commands.ts';
 import { asyncDisposeSymbol } from './dispose.ts';
 import { VeerError, rangeError, typeError } from './errors.ts';
+import { LeakNet } from './leaks.ts';
 import { knownFields, schemaText } from './schema.ts';
 import { HeldSnapshot } from './snapshot.ts';
 
-/** A net below those who forget `close()`: it tells once, and lets go of the lock. */
-const leaks = new FinalizationRegistry<{ engine: Engine; location: string }>((leaked) => {
-  if (!hasWarned) {
-    hasWarned = true;
-    console.warn(`veerdb: the database ${leaked.location} was not closed; call close()`);
-  }
-  leaked.engine.close().catch(() => {});
+const leaks = new LeakNet<Engine>('a database was not closed; call close()', (engine) => {
+  engine.close().catch(() => {});
 });
-let hasWarned = false;
 
 export class HeldDatabase implements Database {
   readonly location: string;
@@ -38,7 +33,7 @@ export class HeldDatabase implements Database {
   constructor(engine: Engine, location: string) {
     this.#engine = engine;
     this.location = location;
-    leaks.register(this, { engine, location }, this);
+    leaks.watch(this, engine);
   }
 
   collection<const S extends Schema>(
@@ -135,7 +130,7 @@ export class HeldDatabase implements Database {
   }
 
   async close(): Promise<void> {
-    leaks.unregister(this);
+    leaks.forget(this);
     await this.#engine.close();
   }
   [asyncDisposeSymbol](): Promise<void> {

@@ -14,17 +14,14 @@ import { flag, floats, integer, matrix, recall, type Matrix } from './arguments.
 import { disposeSymbol } from './dispose.ts';
 import { VeerError, closed, rangeError, typeError } from './errors.ts';
 import { Ffi, Output, type Handle } from './ffi.ts';
+import { LeakNet } from './leaks.ts';
 import { DIMS_MAX, K_MAX } from './limits.ts';
 import type { ModuleSource } from './module.ts';
 
-const leaks = new FinalizationRegistry<{ ffi: Ffi; handle: Handle }>(({ ffi, handle }) => {
-  if (!hasWarned) {
-    hasWarned = true;
-    console.warn('veerdb: a VectorIndex was not closed; call close() or declare it with `using`');
-  }
-  ffi.free('wasm_index_free', handle);
-});
-let hasWarned = false;
+const leaks = new LeakNet<{ ffi: Ffi; handle: Handle }>(
+  'a VectorIndex was not closed; call close() or declare it with `using`',
+  ({ ffi, handle }) => ffi.free('wasm_index_free', handle),
+);
 
 const KEY_MAX = 2n ** 64n - 1n;
 
@@ -56,7 +53,7 @@ class HeldIndex implements VectorIndex {
     this.#ffi = ffi;
     this.#handle = handle;
     this.dims = ffi.ask('wasm_index_dims', handle);
-    leaks.register(this, { ffi, handle }, this);
+    leaks.watch(this, { ffi, handle });
   }
 
   get count(): number {
@@ -144,7 +141,7 @@ class HeldIndex implements VectorIndex {
 
   close(): void {
     this.#refuseWhileSearching();
-    leaks.unregister(this);
+    leaks.forget(this);
     this.#ffi.free('wasm_index_free', this.#handle);
   }
   [disposeSymbol](): void {

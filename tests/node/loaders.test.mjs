@@ -119,6 +119,8 @@ test('workerd’s entry imports a compiled module', () => {
   const entry = new URL('../../dist/index_workerd.js', import.meta.url).href;
   const source = `
     import { register } from 'node:module';
+    // Older compatibility dates have none.
+    delete globalThis.FinalizationRegistry;
     register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hook)}));
     const { open, keyword } = await import(${JSON.stringify(entry)});
     const db = await open('memory:', { create: true });
