@@ -541,6 +541,7 @@ veer_status veer_compact(veer_database *database, veer_progress progress, void *
     thread_mutex_lock(&database->work);
     veer_status status = VEER_OK;
     if (!database->wants_compact) status = checkpoint_locked(database, progress, context, error);
+    if (status == VEER_E_ABORTED) database->wants_compact = true; /* goes on in the background */
     if (status == VEER_OK) {
         long_work work = {database, progress, context, false, false};
         database->wants_compact = true;
