@@ -68,7 +68,22 @@ if(VEER_WASM)
   )
 endif()
 
+# The module compresses with one strategy; zstd_unused.c says what stands in for the others. The
+# renamed functions have no caller, so the linker drops them.
 set(zstd "${VEER_DEPS_DIR}/zstd/lib")
+set(zstd_strategies
+  ${zstd}/compress/zstd_compress_superblock.c
+  ${zstd}/compress/zstd_fast.c
+  ${zstd}/compress/zstd_lazy.c
+  ${zstd}/compress/zstd_ldm.c
+  ${zstd}/compress/zstd_opt.c
+)
+if(VEER_WASM)
+  set(zstd_strategies "${CMAKE_CURRENT_SOURCE_DIR}/src/storage/zstd_unused.c")
+  set_source_files_properties(${zstd}/compress/zstd_double_fast.c PROPERTIES COMPILE_DEFINITIONS
+    "ZSTD_compressBlock_doubleFast_dictMatchState=veer_unused_dictionary_blocks;ZSTD_compressBlock_doubleFast_extDict=veer_unused_external_blocks"
+  )
+endif()
 veer_third_party(zstd
   FOLDER ${zstd}
   SOURCES
@@ -84,12 +99,8 @@ veer_third_party(zstd
     ${zstd}/compress/zstd_compress.c
     ${zstd}/compress/zstd_compress_literals.c
     ${zstd}/compress/zstd_compress_sequences.c
-    ${zstd}/compress/zstd_compress_superblock.c
     ${zstd}/compress/zstd_double_fast.c
-    ${zstd}/compress/zstd_fast.c
-    ${zstd}/compress/zstd_lazy.c
-    ${zstd}/compress/zstd_ldm.c
-    ${zstd}/compress/zstd_opt.c
+    ${zstd_strategies}
     ${zstd}/decompress/huf_decompress.c
     ${zstd}/decompress/zstd_ddict.c
     ${zstd}/decompress/zstd_decompress.c

@@ -1,5 +1,8 @@
 /* zstd with our allocator, level 3.
  *
+ * Level 3 means the strategy "dfast" for every size; it is set nevertheless, because the
+ * WebAssembly module holds no other (zstd_unused.c).
+ *
  * zstd's hooks give no size when they free; each allocation therefore has its size in 16 bytes
  * before it, which also keeps the alignment that zstd expects.
  *
@@ -9,6 +12,7 @@
  * Threads: as the header says.
  */
 #define ZSTD_STATIC_LINKING_ONLY
+#define ZSTD_DISABLE_DEPRECATE_WARNINGS /* one call with parameters is not for new users */
 #include "storage/zstd_memory.h"
 
 #include <zstd.h>
@@ -130,7 +134,10 @@ veer_status zstd_compress(zstd_compressor *self, void *frame, size_t capacity, c
                           size_t raw_bytes, size_t *frame_bytes, veer_error *error)
 {
     *frame_bytes = 0;
-    size_t n = ZSTD_compressCCtx(self->context, frame, capacity, raw, raw_bytes, COMPRESSION_LEVEL);
+    ZSTD_parameters parameters = ZSTD_getParams(COMPRESSION_LEVEL, raw_bytes, 0);
+    parameters.cParams.strategy = ZSTD_dfast;
+    size_t n =
+        ZSTD_compress_advanced(self->context, frame, capacity, raw, raw_bytes, NULL, 0, parameters);
     if (ZSTD_isError(n) && ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
         return error_nomem(error, "compressing", raw_bytes);
     if (ZSTD_isError(n))
