@@ -79,7 +79,7 @@ set(zstd_strategies
   ${zstd}/compress/zstd_opt.c
 )
 if(VEER_WASM)
-  set(zstd_strategies "${CMAKE_CURRENT_SOURCE_DIR}/src/storage/zstd_unused.c")
+  set(zstd_strategies "${CMAKE_CURRENT_SOURCE_DIR}/cmake/zstd_unused.c")
   set_source_files_properties(${zstd}/compress/zstd_double_fast.c PROPERTIES COMPILE_DEFINITIONS
     "ZSTD_compressBlock_doubleFast_dictMatchState=veer_unused_dictionary_blocks;ZSTD_compressBlock_doubleFast_extDict=veer_unused_external_blocks"
   )

@@ -1,7 +1,7 @@
 /* zstd with our allocator, level 3.
  *
  * Level 3 means the strategy "dfast" for every size; it is set nevertheless, because the
- * WebAssembly module holds no other (zstd_unused.c).
+ * WebAssembly module holds no other (cmake/zstd_unused.c).
  *
  * zstd's hooks give no size when they free; each allocation therefore has its size in 16 bytes
  * before it, which also keeps the alignment that zstd expects.
