@@ -15,12 +15,33 @@ const attachments = {
   idb: async (name) => IdbBackend.attach(name, await openIdb(name, true), false, undefined, 2),
 };
 
+/** Safari allows a low number of hundreds of handles to an origin: here no more than these. */
+const HANDLES_MAX = 70;
+let handles = 0;
+
+function countHandles() {
+  const { prototype } = FileSystemFileHandle;
+  const { createSyncAccessHandle } = prototype;
+  prototype.createSyncAccessHandle = async function (...args) {
+    const handle = await createSyncAccessHandle.apply(this, args);
+    handles += 1;
+    if (handles > HANDLES_MAX) throw new Error(`${handles} handles are open at once`);
+    const { close } = handle;
+    handle.close = () => {
+      handles -= 1;
+      close.call(handle);
+    };
+    return handle;
+  };
+}
+
 export async function run({ kind, name, storage, operations }) {
   const attach = () => attachments[kind](storage);
   await runCase(name, { attach, isDurable: true, operations });
 }
 
 if (typeof document === 'undefined') {
+  countHandles();
   addEventListener('message', async ({ data }) => {
     try {
       await run(data);

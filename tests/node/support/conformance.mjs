@@ -89,6 +89,30 @@ const cases = {
     await backend.close();
   },
 
+  async 'what was cut off does not come back when the stream grows again'({ attach, isDurable }) {
+    let backend = await attach();
+    let stream = await open(backend, 'wal.0', CREATE);
+    const expected = new Uint8Array(100_000).fill(9);
+    await write(backend, stream, 0, expected);
+    stream.sync();
+    await backend.flush();
+    stream.truncate(20_000);
+    await write(backend, stream, 90_000, new Uint8Array(10_000).fill(9));
+    expected.fill(0, 20_000, 90_000);
+    await expectBytes(backend, stream, expected, 'before the flush');
+    stream.sync();
+    await backend.flush();
+    await expectBytes(backend, stream, expected, 'after it');
+    stream.close();
+    if (isDurable) {
+      await backend.close();
+      backend = await attach();
+      stream = await open(backend, 'wal.0', READ);
+      await expectBytes(backend, stream, expected, 'opened again');
+    }
+    await backend.close();
+  },
+
   async 'a removed stream works until it is closed, and its name is free'({ attach }) {
     const backend = await attach();
     const stream = await open(backend, 'cat.1', CREATE);
