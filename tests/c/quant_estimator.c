@@ -238,14 +238,25 @@ static void check_extremes(veer_metric metric, uint32_t dims, const char *what)
                      what, r, (double)s.bounds[r].lower, exact);
         }
     }
-    /* The scan's own bound says the same: no row fails a threshold at its distance. */
+    for (unsigned r = 0; r < ROWS; r++) {
+        bool has_order = s.bounds[r].lower <= s.bounds[r].upper;
+        assert_true(has_order || isnan(s.prepared.constant) != 0);
+    }
+    /* The scan's own bound says the same: no row fails a threshold at the very distance that
+     * reranking computes. */
+    const kernels *k = kernels_get();
     kernel_hits hits;
     for (unsigned r = 0; r < ROWS; r++) {
-        float threshold = (float)(s.truth[r] + 1e-5 * fabs(s.truth[r]) + 1e-6);
-        if (metric == VEER_METRIC_DOT) threshold = INFINITY;
-        float limit = rabitq_limit(&s.prepared, threshold);
-        kernels_get()->test_block(&s.prepared.probe, s.block, limit, &hits);
-        assert_true(hits.mask >> r & 1);
+        float threshold = metric == VEER_METRIC_L2 ? k->l2(s.rows[r], s.query, dims)
+                                                   : -k->dot(s.rows[r], s.query, dims);
+        if (metric == VEER_METRIC_COSINE) threshold += 1;
+        if (!isfinite(threshold)) continue;
+        k->test_block(&s.prepared.probe, s.block, rabitq_limit(&s.prepared, threshold), &hits);
+        if (!(hits.mask >> r & 1)) {
+            fail_msg("%s, %u dims, %s, row %u: lost at its distance %.9g (bounds %.9g to %.9g)",
+                     metric_names[metric], dims, what, r, (double)threshold,
+                     (double)s.bounds[r].lower, (double)s.bounds[r].upper);
+        }
     }
 }
 
