@@ -45,6 +45,8 @@ function(veer_wasm_module)
     -Oz -msimd128 --no-entry -sSTANDALONE_WASM -sWASM_BIGINT
     -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sINITIAL_MEMORY=2MB -sSTACK_SIZE=256KB
     -sMALLOC=emmalloc -sEXPORTED_FUNCTIONS=@${response}
+    # wasm-opt moves no function into its only caller: bodies of moderate size compress better.
+    -sBINARYEN_EXTRA_PASSES=--one-caller-inline-max-function-size=1
   )
   set_target_properties(veer_wasm PROPERTIES
     OUTPUT_NAME veer
