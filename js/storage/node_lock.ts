@@ -13,8 +13,8 @@
 // another host, or another thread of this process, nothing is known but that it touches its file
 // every ten seconds: it is gone when it has not for two minutes.
 //
-// The native library holds flock() on the file "lock", which Linux shows in /proc/locks; it does
-// not see these files.
+// The native library holds flock() on the file "lock", which Linux shows in /proc/locks, and looks at
+// these files after it has taken that (src/platform/io_posix_claims.c).
 
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
@@ -37,7 +37,11 @@ interface Claim {
   readonly host: string;
 }
 
-const host = os.hostname().replace(/[^A-Za-z0-9-]/g, '_') || 'unknown';
+const host =
+  os
+    .hostname()
+    .slice(0, 60)
+    .replace(/[^A-Za-z0-9-]/g, '_') || 'unknown';
 
 /** When a process began, in ticks since the start of the system; '' where nobody says. */
 function startOf(pid: number): string {

@@ -19,6 +19,9 @@
  * that it locked, and tries again if not. (That finds a race with a removal, not a removal long
  * ago: do not delete "lock" of an open database.)
  *
+ * Node has no flock: locks that JavaScript holds are files of another kind (io_posix_claims.c), which
+ * are looked at after ours is taken.
+ *
  * Reading a directory in which no file may be made and where there is no lock file goes on without
  * a lock: no writer can be there either.
  */
@@ -38,6 +41,7 @@
 
 #include "base/timestamp.h"
 #include "platform/clock.h"
+#include "platform/io_posix_claims.h"
 #include "platform/io_posix_error.h"
 
 #define LINE_BYTES 128
@@ -182,6 +186,11 @@ veer_status posix_lock_take(posix_lock *lock, int directory, bool exclusive, vee
         if (fd >= 0 && !is_still_named(directory, fd)) {
             (void)close(fd);
             continue;
+        }
+        veer_status status = posix_claims_check(directory, exclusive, error);
+        if (status != VEER_OK) {
+            if (fd >= 0) (void)close(fd);
+            return status;
         }
         if (fd >= 0) write_line(fd, exclusive);
         lock->fd = fd;

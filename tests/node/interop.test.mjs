@@ -4,9 +4,11 @@
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { json, keyword, number, open, vector } from 'veerdb';
@@ -104,6 +106,35 @@ describe('beside the native engine', { skip }, () => {
     }
   });
 
+  test('a writer here is BUSY natively, until it closes or dies', async () => {
+    const location = path();
+    const source = `
+      import { keyword, open } from 'veerdb';
+      const db = await open(${JSON.stringify(location)}, { create: true });
+      await db.collection('notes', { tag: keyword() });
+      console.log('open');
+      setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
+      cwd: new URL('.', import.meta.url),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    for (const command of [
+      ['count', location],
+      ['delete', location, 'a'],
+    ]) {
+      assert.match(veer(...command), new RegExp(`^failed: .*process ${child.pid} `, 's'));
+    }
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    assert.equal(veer('count', location).trim(), '0');
+    const reader = await open(location, { mode: 'readonly' });
+    assert.equal(veer('count', location).trim(), '0');
+    assert.match(veer('delete', location, 'a'), /^failed: .*reading/s);
+    await reader.close();
+    assert.doesNotMatch(veer('delete', location, 'a'), /^failed/);
+  });
+
   test('a native writer is BUSY here', { skip: process.platform !== 'linux' }, async () => {
     const location = path();
     const db = await open(location, { create: true });
@@ -116,21 +147,13 @@ describe('beside the native engine', { skip }, () => {
     child.stdin.write(`${JSON.stringify({ id: 'a' })}\n`);
     const ended = new Promise((resolve) => child.on('exit', resolve));
     try {
-      const refused = async () => {
-        try {
-          await (await open(location, { storage: { lockTimeoutMs: 0 } })).close();
-          return undefined;
-        } catch (error) {
-          return error;
-        }
+      const holds = () => {
+        const lock = join(location, 'lock');
+        return existsSync(lock) && readFileSync(lock, 'utf8').startsWith(`write ${child.pid} `);
       };
-      let error;
-      for (let i = 0; i < 200 && !error && child.exitCode === null; i++) {
-        error = await refused();
-        if (!error) await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-      assert.equal(child.exitCode, null, 'the import has ended early');
-      assert.equal(error?.code, 'BUSY', String(error));
+      for (let i = 0; i < 500 && !holds(); i++) await setTimeout(10);
+      const error = await open(location, { storage: { lockTimeoutMs: 0 } }).catch((e) => e);
+      assert.equal(error.code, 'BUSY', String(error));
       assert.match(error.message, new RegExp(`process ${child.pid} `));
     } finally {
       child.kill('SIGKILL');
