@@ -500,9 +500,3 @@ int32_t wasm_backup(veer_database *database, const char *name, const veer_io *ta
 {
     return end(veer_backup(database, name, table, on_progress, NULL, begin()));
 }
-
-/* data, bytes: the report, also with VEER_E_CORRUPT. */
-int32_t wasm_check(const char *location, const veer_io *table)
-{
-    return end_buffer(veer_check(location, table, NULL, on_progress, NULL, &buffer, begin()));
-}
