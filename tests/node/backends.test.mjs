@@ -85,14 +85,17 @@ describe('the lock of a directory', () => {
       console.log('held');
       setInterval(() => {}, 1000);`;
     const child = spawn(process.execPath, ['--input-type=module', '--eval', source]);
-    await once(child.stdout, 'data');
-    await assert.rejects(DirectoryLock.take(folder, true, 0), (error) => {
-      assert.equal(error.code, 'BUSY');
-      assert.match(error.message, new RegExp(`process ${child.pid} `));
-      return true;
-    });
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+    try {
+      await once(child.stdout, 'data');
+      await assert.rejects(DirectoryLock.take(folder, true, 0), (error) => {
+        assert.equal(error.code, 'BUSY');
+        assert.match(error.message, new RegExp(`process ${child.pid} `));
+        return true;
+      });
+    } finally {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
     (await DirectoryLock.take(folder, true, 0)).release();
   });
 

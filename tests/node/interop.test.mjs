@@ -118,15 +118,18 @@ describe('beside the native engine', { skip }, () => {
       cwd: new URL('.', import.meta.url),
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    await once(child.stdout, 'data');
-    for (const command of [
-      ['count', location],
-      ['delete', location, 'a'],
-    ]) {
-      assert.match(veer(...command), new RegExp(`^failed: .*process ${child.pid} `, 's'));
+    try {
+      await once(child.stdout, 'data');
+      for (const command of [
+        ['count', location],
+        ['delete', location, 'a'],
+      ]) {
+        assert.match(veer(...command), new RegExp(`^failed: .*process ${child.pid} `, 's'));
+      }
+    } finally {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
     }
-    child.kill('SIGKILL');
-    await once(child, 'exit');
     assert.equal(veer('count', location).trim(), '0');
     const reader = await open(location, { mode: 'readonly' });
     assert.equal(veer('count', location).trim(), '0');
