@@ -12,9 +12,9 @@
 #ifndef VEER_ENGINE_ACTIVE_H
 #define VEER_ENGINE_ACTIVE_H
 
+#include "base/stable.h"
 #include "engine/document.h"
 #include "engine/engine.h"
-#include "engine/stable.h"
 
 #define ACTIVE_HAS_VECTOR 0x80000000u
 

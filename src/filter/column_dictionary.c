@@ -75,7 +75,7 @@ void dictionary_init(keyword_dictionary *dictionary, const veer_allocator *alloc
     dictionary->allocator = allocator;
     atomic_init(&dictionary->table, NULL);
     atomic_init(&dictionary->count, 0);
-    chunks_init(&dictionary->keywords, allocator, sizeof(keyword));
+    stable_init(&dictionary->keywords, allocator, sizeof(keyword), GROWING_CHUNK_SHIFT);
     text_pool_init(&dictionary->texts, allocator);
     dictionary->tables_bytes = 0;
     dictionary->seed = (uint64_t)(uintptr_t)dictionary;
@@ -95,7 +95,7 @@ void dictionary_fini(keyword_dictionary *dictionary)
         table = older;
     }
     atomic_store_explicit(&dictionary->table, NULL, memory_order_relaxed);
-    chunks_fini(&dictionary->keywords);
+    stable_fini(&dictionary->keywords);
     text_pool_fini(&dictionary->texts);
 }
 
@@ -124,7 +124,7 @@ static veer_status grow_table(keyword_dictionary *dictionary, size_t keywords)
     dictionary_table *old = atomic_load_explicit(&dictionary->table, memory_order_relaxed);
     size_t slots = old == NULL ? TABLE_SLOTS_MIN : old->slots_count;
     while (slots / 2 < keywords)
-        slots *= 2; /* keywords <= CHUNKS_ITEMS_MAX: at most 2^27 */
+        slots *= 2; /* keywords <= DICTIONARY_KEYWORDS_MAX: at most 2^27 */
     if (old != NULL && slots == old->slots_count) return VEER_OK;
     dictionary_table *table = memory_new(dictionary->allocator, table_bytes(slots));
     if (table == NULL) return VEER_E_NOMEM;
@@ -146,9 +146,9 @@ static veer_status grow_table(keyword_dictionary *dictionary, size_t keywords)
 veer_status dictionary_reserve(keyword_dictionary *dictionary, size_t more, size_t text_bytes)
 {
     size_t count = atomic_load_explicit(&dictionary->count, memory_order_relaxed);
-    if (more > CHUNKS_ITEMS_MAX - count) return VEER_E_LIMIT;
+    if (more > DICTIONARY_KEYWORDS_MAX - count) return VEER_E_LIMIT;
     if (more == 0) return VEER_OK;
-    veer_status status = chunks_reserve(&dictionary->keywords, count + more);
+    veer_status status = stable_reserve(&dictionary->keywords, count + more);
     if (status != VEER_OK) return status;
     status = text_pool_reserve(&dictionary->texts, text_bytes);
     if (status != VEER_OK) return status;
@@ -172,7 +172,7 @@ uint32_t dictionary_add(keyword_dictionary *dictionary, const char *text, uint32
     number = atomic_load_explicit(&dictionary->count, memory_order_relaxed);
     char *copy = text_pool_take(&dictionary->texts, bytes);
     if (bytes > 0) memcpy(copy, text, bytes);
-    keyword *added = chunks_item(&dictionary->keywords, number);
+    keyword *added = stable_at(&dictionary->keywords, number);
     added->text = copy;
     added->bytes = bytes;
     added->hash = hash;
@@ -197,5 +197,5 @@ uint32_t dictionary_count(const keyword_dictionary *dictionary)
 
 size_t dictionary_bytes(const keyword_dictionary *dictionary)
 {
-    return chunks_bytes(&dictionary->keywords) + dictionary->texts.bytes + dictionary->tables_bytes;
+    return stable_bytes(&dictionary->keywords) + dictionary->texts.bytes + dictionary->tables_bytes;
 }

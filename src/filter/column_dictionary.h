@@ -14,9 +14,11 @@
 
 #include <stdatomic.h>
 
-#include "filter/chunks.h"
+#include "base/stable.h"
 
 #define DICTIONARY_NONE UINT32_MAX
+#define DICTIONARY_KEYWORDS_MAX ((size_t)1 << 26)
+#define GROWING_CHUNK_SHIFT 10u /* rows, lists and keywords: a small column is small */
 
 typedef struct keyword {
     const char *text;
@@ -42,7 +44,7 @@ typedef struct keyword_dictionary {
     const veer_allocator *allocator;
     _Atomic(struct dictionary_table *) table; /* NULL: empty */
     _Atomic uint32_t count;
-    chunk_array keywords; /* of struct keyword */
+    stable keywords; /* of struct keyword */
     text_pool texts;
     size_t tables_bytes;
     uint64_t seed;
@@ -61,7 +63,7 @@ uint32_t dictionary_count(const keyword_dictionary *dictionary);
 static inline const keyword *dictionary_keyword(const keyword_dictionary *dictionary,
                                                 uint32_t number)
 {
-    return chunks_item(&dictionary->keywords, number);
+    return stable_at(&dictionary->keywords, number);
 }
 /* The writer's. */
 size_t dictionary_bytes(const keyword_dictionary *dictionary);

@@ -41,9 +41,9 @@ static size_t row_bytes(column_type type)
 
 static void count_bytes(growing_column *growing)
 {
-    size_t bytes = sizeof *growing + chunks_bytes(&growing->rows);
+    size_t bytes = sizeof *growing + stable_bytes(&growing->rows);
     if (growing->base.type == COLUMN_KEYWORD) {
-        bytes += chunks_bytes(&growing->lists) + growing->list_memory.bytes +
+        bytes += stable_bytes(&growing->lists) + growing->list_memory.bytes +
                  dictionary_bytes(&growing->keywords);
     }
     atomic_store_explicit(&growing->bytes, bytes, memory_order_relaxed);
@@ -57,8 +57,8 @@ veer_status column_new(const veer_allocator *allocator, column_type type, column
     if (made == NULL) return VEER_E_NOMEM;
     made->base.type = type;
     made->base.allocator = allocator;
-    chunks_init(&made->rows, allocator, row_bytes(type));
-    chunks_init(&made->lists, allocator, sizeof(keyword_list));
+    stable_init(&made->rows, allocator, row_bytes(type), GROWING_CHUNK_SHIFT);
+    stable_init(&made->lists, allocator, sizeof(keyword_list), GROWING_CHUNK_SHIFT);
     text_pool_init(&made->list_memory, allocator);
     dictionary_init(&made->keywords, allocator);
     atomic_init(&made->rows_count, 0);
@@ -70,8 +70,8 @@ veer_status column_new(const veer_allocator *allocator, column_type type, column
 
 static void growing_free(growing_column *growing)
 {
-    chunks_fini(&growing->rows);
-    chunks_fini(&growing->lists);
+    stable_fini(&growing->rows);
+    stable_fini(&growing->lists);
     text_pool_fini(&growing->list_memory);
     dictionary_fini(&growing->keywords);
     memory_free(growing->base.allocator, growing, sizeof *growing);
@@ -97,7 +97,7 @@ static veer_status reserve_keywords(growing_column *growing, size_t rows, size_t
     size_t lists, bytes;
     if (!size_add(growing->lists_count, several, &lists)) return VEER_E_NOMEM;
     if (!size_mul(values, sizeof(uint32_t), &bytes)) return VEER_E_NOMEM;
-    VEER_TRY(chunks_reserve(&growing->lists, lists));
+    VEER_TRY(stable_reserve(&growing->lists, lists));
     return text_pool_reserve(&growing->list_memory, bytes);
 }
 
@@ -107,7 +107,7 @@ veer_status column_reserve(column *target, size_t rows, size_t values, size_t te
     if (target->is_sealed) return VEER_E_INVALID;
     size_t count = atomic_load_explicit(&growing->rows_count, memory_order_relaxed);
     if (rows > BITMAP_ROWS_MAX - count) return VEER_E_LIMIT;
-    veer_status status = chunks_reserve(&growing->rows, count + rows);
+    veer_status status = stable_reserve(&growing->rows, count + rows);
     if (status == VEER_OK && target->type == COLUMN_KEYWORD) {
         status = reserve_keywords(growing, rows, values, text_bytes);
     }
@@ -134,7 +134,7 @@ static uint32_t code_of(growing_column *growing, const column_value *values, siz
         if (numbers[i] != numbers[distinct - 1]) numbers[distinct++] = numbers[i];
     }
     if (distinct == 1) return numbers[0] + 1;
-    keyword_list *list = chunks_item(&growing->lists, growing->lists_count);
+    keyword_list *list = stable_at(&growing->lists, growing->lists_count);
     list->numbers = numbers;
     list->count = distinct;
     list->signature = 0;
@@ -147,7 +147,7 @@ void column_append(column *target, const column_value *values, size_t count)
 {
     growing_column *growing = (growing_column *)target;
     size_t row = atomic_load_explicit(&growing->rows_count, memory_order_relaxed);
-    void *place = chunks_item(&growing->rows, row);
+    void *place = stable_at(&growing->rows, row);
     switch (target->type) {
     case COLUMN_NUMBER:
         *(double *)place = count == 0 ? GROWING_MISSING_NUMBER : values->as.number + 0.0;

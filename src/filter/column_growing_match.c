@@ -210,10 +210,10 @@ SCAN_KEYWORDS(keyword_all, ASK_ALL)
 static void run(const growing_column *growing, scan_chunk chunk, const row_scan *scan, size_t rows,
                 uint64_t *words)
 {
-    for (size_t i = 0; chunks_first(i) < rows; i++) {
-        size_t first = chunks_first(i);
-        size_t end = chunks_first(i + 1) < rows ? chunks_first(i + 1) : rows;
-        chunk(chunks_data(&growing->rows, i), end - first, scan, words + first / 64);
+    size_t per_chunk = stable_chunk_elements(&growing->rows);
+    for (size_t first = 0; first < rows; first += per_chunk) {
+        size_t count = rows - first < per_chunk ? rows - first : per_chunk;
+        chunk(stable_at(&growing->rows, first), count, scan, words + first / 64);
     }
 }
 

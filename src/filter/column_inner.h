@@ -35,8 +35,8 @@ static inline uint64_t keyword_signature(uint32_t number)
 
 typedef struct growing_column {
     column base;
-    chunk_array rows;  /* f64, i64, u8 or u32, by type */
-    chunk_array lists; /* of keyword_list */
+    stable rows;  /* f64, i64, u8 or u32, by type */
+    stable lists; /* of keyword_list */
     text_pool list_memory;
     uint32_t lists_count; /* the writer's */
     keyword_dictionary keywords;
@@ -89,7 +89,7 @@ static inline const char *sealed_text(const sealed_column *sealed, uint32_t inde
 
 static inline const keyword_list *growing_list(const growing_column *growing, uint32_t code)
 {
-    return chunks_item(&growing->lists, code & ~GROWING_SEVERAL);
+    return stable_at(&growing->lists, code & ~GROWING_SEVERAL);
 }
 
 /* The rows of a keyword. */

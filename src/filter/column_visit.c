@@ -36,7 +36,7 @@ static void visit_code(const growing_column *growing, const visit *to, uint32_t 
 static void visit_growing(const growing_column *growing, const visit *to)
 {
     for (size_t i = 0; i < to->rows; i++) {
-        const void *place = chunks_item(&growing->rows, i);
+        const void *place = stable_at(&growing->rows, i);
         column_value value = {0};
         bool there = false;
         switch (growing->base.type) {

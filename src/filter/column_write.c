@@ -118,12 +118,12 @@ static void gather_growing(column_merge *merge, size_t part, ordered_rows *to)
 {
     const growing_column *growing = (const growing_column *)merge->parts[part];
     size_t rows = merge_rows(merge, part);
-    for (size_t chunk = 0; chunks_first(chunk) < rows; chunk++) {
-        size_t first = chunks_first(chunk);
-        size_t end = chunks_first(chunk + 1) < rows ? chunks_first(chunk + 1) : rows;
-        const double *numbers = chunks_data(&growing->rows, chunk);
-        const int64_t *times = chunks_data(&growing->rows, chunk);
-        for (size_t i = 0; i < end - first; i++) {
+    size_t per_chunk = stable_chunk_elements(&growing->rows);
+    for (size_t first = 0; first < rows; first += per_chunk) {
+        size_t count = rows - first < per_chunk ? rows - first : per_chunk;
+        const double *numbers = stable_at(&growing->rows, first);
+        const int64_t *times = stable_at(&growing->rows, first);
+        for (size_t i = 0; i < count; i++) {
             if (merge->type == COLUMN_NUMBER) {
                 if (numbers[i] != numbers[i]) continue;
                 gather(merge, to, number_key(numbers[i]), merge_row(merge, part, first + i));
@@ -216,7 +216,7 @@ static void gather_bool(column_merge *merge, size_t part, uint64_t *trues, const
         uint8_t value;
         if (known == NULL) {
             const growing_column *growing = (const growing_column *)merge->parts[part];
-            value = *(const uint8_t *)chunks_item(&growing->rows, i);
+            value = *(const uint8_t *)stable_at(&growing->rows, i);
         } else {
             value = bitset_get(known, i) ? bitset_get(known_trues, i) : GROWING_MISSING_BOOL;
         }

@@ -57,7 +57,7 @@ static void pass_growing(keyword_merge *state, size_t part, keyword_pass pass)
     uint32_t *numbers = state->numbers[part];
     size_t rows = merge_rows(merge, part);
     for (size_t i = 0; i < rows; i++) {
-        uint32_t code = *(const uint32_t *)chunks_item(&growing->rows, i);
+        uint32_t code = *(const uint32_t *)stable_at(&growing->rows, i);
         uint32_t row = merge_row(merge, part, i);
         if (code == 0 || row == MERGE_DROPPED) continue;
         if ((code & GROWING_SEVERAL) == 0) {
