@@ -81,39 +81,43 @@ describe('a call of the file system fails', () => {
     ['ENOSPC', false],
     ['ENOSPC', true],
   ]) {
-    test(`with ${code}, ${forEver ? 'and every one after it' : 'once'}`, { timeout: TIMEOUT_MS }, async (t) => {
-      let n = 0;
-      t.signal.addEventListener('abort', () => t.diagnostic(`ended at call ${n}`));
-      // Every call of the beginning, then some: the whole takes longer than it tells.
-      for (let step = 1; !t.signal.aborted; n += step) {
-        if (n > 120) step = 7;
-        const location = path();
-        const acknowledged = new Set();
-        const errors = [];
-        const calls = await failing(n, forEver, code, () =>
-          scenario(location, acknowledged, errors),
-        );
-        for (const error of errors) {
-          assert.ok(error instanceof VeerError, `call ${n}: ${error.stack}`);
-          assert.ok(allowed.includes(error.code), `call ${n}: ${error.code} ${error.message}`);
-        }
-        const db = await open(location, { create: true });
-        const notes = await db.collection('notes', { v: vector(16), batch: keyword() });
-        for (const i of batches.keys()) {
-          const count = await notes.count({ batch: `b${i}` });
-          const isAcknowledged = acknowledged.has(`b${i}`);
-          assert.ok(
-            count === 8 || (count === 0 && !isAcknowledged),
-            `call ${n}: b${i} has ${count}`,
+    test(
+      `with ${code}, ${forEver ? 'and every one after it' : 'once'}`,
+      { timeout: TIMEOUT_MS },
+      async (t) => {
+        let n = 0;
+        t.signal.addEventListener('abort', () => t.diagnostic(`ended at call ${n}`));
+        // Every call of the beginning, then some: the whole takes longer than it tells.
+        for (let step = 1; !t.signal.aborted; n += step) {
+          if (n > 120) step = 7;
+          const location = path();
+          const acknowledged = new Set();
+          const errors = [];
+          const calls = await failing(n, forEver, code, () =>
+            scenario(location, acknowledged, errors),
           );
+          for (const error of errors) {
+            assert.ok(error instanceof VeerError, `call ${n}: ${error.stack}`);
+            assert.ok(allowed.includes(error.code), `call ${n}: ${error.code} ${error.message}`);
+          }
+          const db = await open(location, { create: true });
+          const notes = await db.collection('notes', { v: vector(16), batch: keyword() });
+          for (const i of batches.keys()) {
+            const count = await notes.count({ batch: `b${i}` });
+            const isAcknowledged = acknowledged.has(`b${i}`);
+            assert.ok(
+              count === 8 || (count === 0 && !isAcknowledged),
+              `call ${n}: b${i} has ${count}`,
+            );
+          }
+          await db.close();
+          if (n >= calls) {
+            assert.deepEqual(errors, []);
+            assert.equal(acknowledged.size, batches.length);
+            break;
+          }
         }
-        await db.close();
-        if (n >= calls) {
-          assert.deepEqual(errors, []);
-          assert.equal(acknowledged.size, batches.length);
-          break;
-        }
-      }
-    });
+      },
+    );
   }
 });
