@@ -16,6 +16,7 @@
 #include <math.h>
 
 #include "kernels/kernels.h"
+#include "kernels/sq8.h"
 
 #define AVX2 __attribute__((target("avx2")))
 #define AVX2_INLINE static inline __attribute__((target("avx2"), always_inline))
@@ -577,4 +578,7 @@ const kernels kernels_avx2 = {
     .scan = scan,
     .find_block = find_block,
     .test_block = test_block,
+    .encode_sq8 = sq8_encode_avx2,
+    .l2_sq8 = sq8_l2_avx2,
+    .dot_sq8 = sq8_dot_avx2,
 };

@@ -132,7 +132,24 @@ typedef struct kernels {
     /* The rows of one block (the first half of a pair) whose lower bound is not above the limit. */
     void (*test_block)(const kernel_probe *probe, const void *block, float limit,
                        kernel_hits *hits);
+
+    /* 8-bit codes, one byte a dimension, -127 to 127; all sums of them are exact integers.
+     *
+     * code[i] is r[i] * inverse_step rounded to the nearest (ties to even) and clamped, NaN as
+     * -127; returns the sum of their squares. */
+    int32_t (*encode_sq8)(const float *r, size_t padded, float inverse_step, int8_t *code);
+    /* Of one code, or of a query of finer steps (+-KERNEL_SQ8_QUERY_MAX), and the codes of nodes:
+     * node v's begins at codes + v * padded. Later ones are prefetched. Squared distances, and
+     * inner products. */
+    void (*l2_sq8)(const int8_t *code, const int8_t *codes, size_t padded, const uint32_t *nodes,
+                   size_t count, int32_t *distances);
+    void (*dot_sq8)(const int16_t *query, const int8_t *codes, size_t padded, const uint32_t *nodes,
+                    size_t count, int32_t *dots);
 } kernels;
+
+#define KERNEL_SQ8_MAX 127
+/* |sum of 8192 products| stays below 2^30. */
+#define KERNEL_SQ8_QUERY_MAX 1023
 
 /* 1 / sqrt(2), rounded to f32. */
 #define KERNEL_HALF_ROOT 0x1.6a09e6p-1f

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "kernels/sq8.h"
 
 #define LANES 16u
 
@@ -281,4 +282,7 @@ const kernels kernels_scalar = {
     .scan = scan,
     .find_block = find_block,
     .test_block = test_block,
+    .encode_sq8 = sq8_encode_scalar,
+    .l2_sq8 = sq8_l2_scalar,
+    .dot_sq8 = sq8_dot_scalar,
 };

@@ -11,6 +11,7 @@
 #include <wasm_simd128.h>
 
 #include "kernels/kernels.h"
+#include "kernels/sq8.h"
 
 #define LANES 16u
 #define INLINE static inline __attribute__((always_inline))
@@ -547,4 +548,7 @@ const kernels kernels_simd128 = {
     .scan = scan,
     .find_block = find_block,
     .test_block = test_block,
+    .encode_sq8 = sq8_encode_simd128,
+    .l2_sq8 = sq8_l2_simd128,
+    .dot_sq8 = sq8_dot_simd128,
 };

@@ -1,0 +1,93 @@
+/* The graph index: a proximity graph over the vectors of one segment, walked on 8-bit codes.
+ *
+ * Nodes are the segment's vector ordinals. Each has an 8-bit code of its rotated vector around a
+ * centre and the numbers of at most `degree` neighbours. A search starts at the nearest of a fixed
+ * sample of nodes, the entries, and repeatedly looks at the neighbours of the nearest node that it
+ * has not expanded yet; it ends when all of the `effort` nearest nodes found are expanded. What it
+ * gives is ordered by code distances and is to be reranked with originals.
+ *
+ * Every distance is an exact integer, so the graph and the order of what a search finds are the
+ * same on every kernel tier and in WebAssembly.
+ *
+ * Anchors: Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using
+ * Hierarchical Navigable Small World graphs" (2016), for the walk; Subramanya et al., "DiskANN"
+ * (NeurIPS 2019), for the pruning with slack; Dobson et al., "ParlayANN" (PPoPP 2024), for building
+ * in batches; building on codes: Wang et al., "Flash" (SIGMOD 2025).
+ *
+ * Threads: a graph is immutable, any number may search it; a builder belongs to one thread.
+ */
+#ifndef VEER_INDEX_GRAPH_H
+#define VEER_INDEX_GRAPH_H
+
+#include "base/arena.h"
+#include "index/flat.h"
+
+#define GRAPH_NONE UINT32_MAX
+#define GRAPH_DEGREE_MAX 64u
+#define GRAPH_DEGREE 32u
+/* Nearest nodes that are found for a new one before its neighbours are chosen. */
+#define GRAPH_BUILD_EFFORT 100u
+
+/* A finished graph. All memory is its owner's. */
+typedef struct graph {
+    uint32_t count;  /* nodes, at least 1 */
+    uint32_t degree; /* places for neighbours, at most GRAPH_DEGREE_MAX */
+    uint32_t entries_count;
+    float step;              /* one unit of a code */
+    const float *centre;     /* padded dims */
+    const int8_t *codes;     /* count x padded dims */
+    const int32_t *norms;    /* count: sum of the code's squares */
+    const uint32_t *links;   /* count x degree; what follows a node's last one is GRAPH_NONE */
+    const uint32_t *entries; /* nodes */
+} graph;
+
+/* Whether every number in it is one that a search may follow. */
+bool graph_is_valid(const flat_space *space, const graph *graph);
+
+typedef struct graph_near {
+    int32_t rank; /* orders nodes by their distance */
+    uint32_t node;
+} graph_near;
+
+typedef struct graph_result {
+    const graph_near *nearest; /* nearest first, equal ranks in no order; in the arena */
+    size_t count;              /* min(effort, nodes reached) */
+    uint64_t compared;         /* codes */
+    uint64_t expanded;         /* nodes whose neighbours were looked at */
+} graph_result;
+
+/* VEER_E_NOMEM is the only failure. */
+veer_status graph_search(const flat_space *space, const graph *graph, const flat_query *query,
+                         size_t effort, arena *scratch, graph_result *result);
+/* The distance (veer.h, "Distance") that a rank stands for, as far as codes tell. */
+float graph_estimate(const flat_space *space, const graph *graph, const flat_query *query,
+                     int32_t rank);
+
+/* Building: first every vector is measured, which decides the step of codes; then every one is added,
+ * in order of the ordinals; then graph_builder_step is called until nothing is left. The same vectors, options and
+ * seed give the same graph, however the steps are cut. */
+typedef struct graph_builder graph_builder;
+
+typedef struct graph_options {
+    uint32_t degree; /* 0: GRAPH_DEGREE */
+    uint32_t effort; /* 0: GRAPH_BUILD_EFFORT */
+    uint64_t seed;
+} graph_options;
+
+/* `space` must outlive the builder; `centre` is copied. count at least 1. */
+veer_status graph_builder_new(const veer_allocator *allocator, const flat_space *space,
+                              const float *centre, uint32_t count, const graph_options *options,
+                              graph_builder **builder);
+void graph_builder_free(graph_builder *builder);
+/* Originals as given. */
+void graph_builder_measure(graph_builder *builder, const float *vector);
+void graph_builder_add(graph_builder *builder, const float *vector);
+/* Some hundred microseconds of work; `left` is false when the graph is complete. */
+veer_status graph_builder_step(graph_builder *builder, bool *left);
+/* 0 to 1: the part of the work that is done. */
+double graph_builder_progress(const graph_builder *builder);
+/* The graph, valid as long as the builder; all steps are done. */
+void graph_builder_result(const graph_builder *builder, graph *graph);
+size_t graph_builder_bytes(const graph_builder *builder);
+
+#endif

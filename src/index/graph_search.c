@@ -1,0 +1,105 @@
+/* Searching a graph, and checking one that comes from storage.
+ *
+ * With codes of step s around a centre c, a query q of finer steps (f to a unit), x a node's code:
+ *
+ *     |q - x|^2  =  s^2 (norm(x) - 2 <q, x> / f) + |q - c|^2        l2, and twice cosine's distance
+ *     <q, x>     =  s^2 <q, x> / f + <q, c>                         dot
+ *
+ * so that  f / 2 * norm(x) - <q, x>  orders nodes under l2 and cosine, and -<q, x> under dot.
+ */
+#include <string.h>
+
+#include "base/bitset.h"
+#include "index/flat_internal.h"
+#include "index/graph_walk.h"
+
+/* Steps of a query to one of a code: as many as keep every rank in 31 bits (kernels.h). */
+#define QUERY_STEPS 8
+
+typedef struct query_context {
+    const graph *graph;
+    const kernels *kernels;
+    const int16_t *query;
+    size_t padded;
+    int32_t norm_weight;
+} query_context;
+
+static void measure(const void *context, const uint32_t *nodes, size_t count, int32_t *ranks)
+{
+    const query_context *query = context;
+    query->kernels->dot_sq8(query->query, query->graph->codes, query->padded, nodes, count, ranks);
+    for (size_t i = 0; i < count; i++)
+        ranks[i] = query->norm_weight * query->graph->norms[nodes[i]] - ranks[i];
+}
+
+static int16_t query_code(float value)
+{
+    if (!(value > -KERNEL_SQ8_QUERY_MAX)) value = -KERNEL_SQ8_QUERY_MAX;
+    if (value > KERNEL_SQ8_QUERY_MAX) value = KERNEL_SQ8_QUERY_MAX;
+    return (int16_t)(value < 0 ? value - 0.5f : value + 0.5f);
+}
+
+veer_status graph_search(const flat_space *space, const graph *graph, const flat_query *query,
+                         size_t effort, arena *scratch, graph_result *result)
+{
+    *result = (graph_result){0};
+    if (effort > graph->count) effort = graph->count;
+    size_t words = bitset_words(graph->count);
+    int16_t *code = arena_array(scratch, space->padded, sizeof *code);
+    graph_walk walk = {
+        .links = graph->links,
+        .stride = graph->degree,
+        .entries = graph->entries,
+        .entries_count = graph->entries_count,
+        .measure = measure,
+        .visited = arena_array(scratch, words, sizeof *walk.visited),
+        .touched = arena_array(scratch, words, sizeof *walk.touched),
+        .pool = arena_array(scratch, effort + 1, sizeof *walk.pool),
+        .capacity = effort,
+    };
+    if (!code || !walk.visited || !walk.touched || !walk.pool) return VEER_E_NOMEM;
+    memset(walk.visited, 0, words * sizeof *walk.visited);
+    float fine = QUERY_STEPS / graph->step;
+    for (uint32_t i = 0; i < space->padded; i++)
+        code[i] = query_code((query->rotated[i] - graph->centre[i]) * fine);
+    query_context context = {graph, space->kernels, code, space->padded,
+                             space->metric == VEER_METRIC_DOT ? 0 : QUERY_STEPS / 2};
+    walk.context = &context;
+    graph_walk_run(&walk);
+    *result = (graph_result){walk.pool, walk.count, walk.compared, walk.expanded};
+    return VEER_OK;
+}
+
+float graph_estimate(const flat_space *space, const graph *graph, const flat_query *query,
+                     int32_t rank)
+{
+    double unit = (double)graph->step * (double)graph->step / QUERY_STEPS;
+    double constant = 0;
+    bool is_dot = space->metric == VEER_METRIC_DOT;
+    for (uint32_t i = 0; i < space->padded; i++) {
+        double centre = (double)graph->centre[i];
+        double residual = (double)query->rotated[i] - centre;
+        constant += is_dot ? (double)query->rotated[i] * centre : residual * residual;
+    }
+    if (is_dot) return (float)(unit * rank - constant);
+    double squared = 2 * unit * rank + constant;
+    return (float)(space->metric == VEER_METRIC_COSINE ? squared / 2 : squared);
+}
+
+bool graph_is_valid(const flat_space *space, const graph *graph)
+{
+    const int32_t norm_max = KERNEL_SQ8_MAX * KERNEL_SQ8_MAX * (int32_t)space->padded;
+    if (graph->count < 1 || graph->degree < 1 || graph->degree > GRAPH_DEGREE_MAX) return false;
+    if (graph->entries_count < 1 || graph->entries_count > graph->count) return false;
+    if (!(graph->step > 0 && graph->step < INFINITY)) return false;
+    for (size_t i = 0; i < graph->entries_count; i++) {
+        if (graph->entries[i] >= graph->count) return false;
+    }
+    size_t places = (size_t)graph->count * graph->degree;
+    bool is_valid = true;
+    for (size_t i = 0; i < places; i++)
+        is_valid &= graph->links[i] < graph->count || graph->links[i] == GRAPH_NONE;
+    for (size_t i = 0; i < graph->count; i++)
+        is_valid &= graph->norms[i] >= 0 && graph->norms[i] <= norm_max;
+    return is_valid;
+}

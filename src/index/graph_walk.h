@@ -1,0 +1,46 @@
+/* The walk through a graph, shared by searching and building: graph_walk.c. */
+#ifndef VEER_INDEX_GRAPH_WALK_H
+#define VEER_INDEX_GRAPH_WALK_H
+
+#include "index/graph.h"
+
+typedef struct graph_walk {
+    const uint32_t *links; /* `stride` places a node, the first GRAPH_NONE ends its list */
+    size_t stride;
+    const uint32_t *entries;
+    size_t entries_count;
+    /* Ranks of nodes. */
+    void (*measure)(const void *context, const uint32_t *nodes, size_t count, int32_t *ranks);
+    const void *context;
+
+    uint64_t *visited; /* bits by node: zero before and after a walk */
+    uint32_t *touched; /* words of it that are not: one place a word */
+    size_t touched_count;
+    graph_near *pool; /* capacity + 1 places */
+    size_t capacity, count;
+    uint64_t compared, expanded;
+} graph_walk;
+
+/* Fills the pool with the nearest nodes, nearest first. */
+void graph_walk_run(graph_walk *walk);
+
+/* Marks a node; false if it was marked. */
+static inline bool graph_visit(graph_walk *walk, uint32_t node)
+{
+    uint64_t *word = &walk->visited[node / 64];
+    uint64_t bit = (uint64_t)1 << (node % 64);
+    if (*word & bit) return false;
+    if (*word == 0) walk->touched[walk->touched_count++] = node / 64;
+    *word |= bit;
+    return true;
+}
+
+/* Forgets all marks. */
+static inline void graph_forget(graph_walk *walk)
+{
+    for (size_t i = 0; i < walk->touched_count; i++)
+        walk->visited[walk->touched[i]] = 0;
+    walk->touched_count = 0;
+}
+
+#endif

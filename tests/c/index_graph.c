@@ -1,0 +1,375 @@
+/* The graph index: what must hold of every graph, and how much it finds.
+ *
+ * Graphs over many kinds of vectors, sizes and metrics are checked link by link and searched
+ * against brute force. Building must not depend on how it is cut into steps nor on the kernel tier.
+ */
+#define _GNU_SOURCE
+#include "support/testing.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bitset.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "base/status.h"
+#include "base/topk.h"
+#include "index/graph.h"
+#include "kernels/kernels.h"
+#include "support/fault_allocator.h"
+
+#define K 10u
+
+static const char *const metric_names[] = {"cosine", "dot", "l2"};
+
+typedef enum rows_kind { UNIFORM, CLUSTERED, DUPLICATES, EQUAL, OUTLIERS, KINDS } rows_kind;
+static const char *const kind_names[] = {"uniform", "clustered", "duplicates", "equal", "outliers"};
+
+typedef struct world {
+    flat_space *space;
+    uint32_t dims, rows;
+    float *vectors, *inverse, *centre;
+    graph_builder *builder;
+    graph graph;
+    arena memory;
+} world;
+
+static float *row_of(const world *w, size_t row)
+{
+    return w->vectors + row * w->dims;
+}
+
+static void fill_row(const world *w, rows_kind kind, const float *middles, float *to, rng *random)
+{
+    const float *middle = middles + rng_below(random, 32) * w->dims;
+    float size = kind == OUTLIERS && rng_below(random, 200) == 0 ? 40 : 1;
+    for (uint32_t i = 0; i < w->dims; i++) {
+        float value = (float)rng_normal(random);
+        if (kind == CLUSTERED || kind == DUPLICATES) value = middle[i] + 0.4f * value;
+        if (kind == EQUAL) value = middles[i];
+        to[i] = value * size;
+    }
+}
+
+static float *make_middles(world *w, rng *random)
+{
+    float *middles = arena_array(&w->memory, (size_t)32 * w->dims, sizeof *middles);
+    for (size_t i = 0; i < (size_t)32 * w->dims; i++)
+        middles[i] = (float)rng_normal(random);
+    return middles;
+}
+
+static void make_rows(world *w, rows_kind kind, const float *middles, rng *random)
+{
+    for (uint32_t row = 0; row < w->rows; row++) {
+        fill_row(w, kind, middles, row_of(w, row), random);
+        if (kind == DUPLICATES && row > 0 && rng_below(random, 3) > 0) {
+            memcpy(row_of(w, row), row_of(w, rng_below(random, row < 9 ? row : 9)),
+                   w->dims * sizeof(float));
+        }
+    }
+}
+
+static veer_status begin(world *w, const veer_allocator *allocator, uint64_t seed)
+{
+    graph_options options = {.seed = seed};
+    VEER_TRY(graph_builder_new(allocator, w->space, w->centre, w->rows, &options, &w->builder));
+    for (uint32_t row = 0; row < w->rows; row++)
+        graph_builder_measure(w->builder, row_of(w, row));
+    for (uint32_t row = 0; row < w->rows; row++)
+        graph_builder_add(w->builder, row_of(w, row));
+    return VEER_OK;
+}
+
+static veer_status build(world *w, const veer_allocator *allocator, uint64_t seed)
+{
+    VEER_TRY(begin(w, allocator, seed));
+    double progress = 0;
+    for (bool left = true; left;) {
+        VEER_TRY(graph_builder_step(w->builder, &left));
+        double now = graph_builder_progress(w->builder);
+        assert_true(now >= progress && now <= 1);
+        progress = now;
+    }
+    assert_true(progress == 1);
+    graph_builder_result(w->builder, &w->graph);
+    return VEER_OK;
+}
+
+static void world_new(world *w, uint32_t dims, veer_metric metric, uint32_t rows, rows_kind kind,
+                      uint64_t seed)
+{
+    memset(w, 0, sizeof *w);
+    rng random;
+    rng_init(&random, seed);
+    arena_init(&w->memory, memory_default());
+    assert_int_equal(flat_space_new(memory_default(), dims, metric, 42, &w->space, NULL), VEER_OK);
+    w->dims = dims;
+    w->rows = rows;
+    w->vectors = arena_array(&w->memory, (size_t)rows * dims, sizeof *w->vectors);
+    w->inverse = arena_array(&w->memory, rows, sizeof *w->inverse);
+    w->centre = arena_array(&w->memory, flat_padded_dims(w->space), sizeof *w->centre);
+    make_rows(w, kind, make_middles(w, &random), &random);
+    double *sum = arena_array(&w->memory, dims, sizeof *sum);
+    memset(sum, 0, dims * sizeof *sum);
+    for (uint32_t row = 0; row < rows; row++) {
+        w->inverse[row] = flat_inverse_norm(w->space, row_of(w, row));
+        flat_sum_add(w->space, row_of(w, row), sum);
+    }
+    assert_int_equal(flat_centre(w->space, sum, rows, &w->memory, w->centre), VEER_OK);
+}
+
+static void world_free(world *w)
+{
+    graph_builder_free(w->builder);
+    arena_fini(&w->memory);
+    flat_space_free(w->space);
+}
+
+/* ---------------------------------------------------------------- what holds of every graph */
+
+static void check_lists(const world *w)
+{
+    const graph *g = &w->graph;
+    assert_true(graph_is_valid(w->space, g));
+    for (uint32_t node = 0; node < g->count; node++) {
+        const uint32_t *list = g->links + (size_t)node * g->degree;
+        bool has_ended = false;
+        for (uint32_t i = 0; i < g->degree; i++) {
+            has_ended = has_ended || list[i] == GRAPH_NONE;
+            assert_true(has_ended == (list[i] == GRAPH_NONE));
+            if (has_ended) continue;
+            assert_true(list[i] < g->count && list[i] != node);
+            for (uint32_t j = 0; j < i; j++)
+                assert_true(list[j] != list[i]);
+        }
+    }
+}
+
+static void check_reach(const world *w)
+{
+    const graph *g = &w->graph;
+    uint64_t *seen = calloc(bitset_words(g->count), sizeof *seen);
+    uint32_t *stack = calloc(g->count, sizeof *stack);
+    size_t depth = 0, reached = 0;
+    for (uint32_t i = 0; i < g->entries_count; i++) {
+        assert_false(bitset_get(seen, g->entries[i]));
+        bitset_set(seen, g->entries[i]);
+        stack[depth++] = g->entries[i];
+    }
+    while (depth > 0) {
+        const uint32_t *list = g->links + (size_t)stack[--depth] * g->degree;
+        reached++;
+        for (uint32_t i = 0; i < g->degree && list[i] != GRAPH_NONE; i++) {
+            if (bitset_get(seen, list[i])) continue;
+            bitset_set(seen, list[i]);
+            stack[depth++] = list[i];
+        }
+    }
+    assert_int_equal(reached, g->count);
+    free(stack);
+    free(seen);
+}
+
+/* ---------------------------------------------------------------- recall */
+
+static float distance_to(const world *w, const flat_query *query, uint32_t row)
+{
+    const float *vector = row_of(w, row);
+    float distance = 0;
+    flat_distances(w->space, query, &vector, &w->inverse[row], 1, &distance);
+    return distance;
+}
+
+/* The part of the true K nearest (rows as near as the K-th count) among the results reranked. */
+static double recall_of(const world *w, const float *vector, size_t effort, arena *scratch)
+{
+    arena_reset(scratch);
+    flat_query *query = NULL;
+    assert_int_equal(flat_query_new(w->space, vector, 1, scratch, &query), VEER_OK);
+    topk_entry truth[K], entries[K];
+    topk all, heap;
+    size_t wanted = w->rows < K ? w->rows : K;
+    topk_init(&all, truth, wanted);
+    topk_init(&heap, entries, wanted);
+    for (uint32_t row = 0; row < w->rows; row++)
+        (void)topk_push(&all, distance_to(w, query, row), row);
+    graph_result result;
+    assert_int_equal(graph_search(w->space, &w->graph, query, effort, scratch, &result), VEER_OK);
+    assert_true(result.count == (effort < w->rows ? effort : w->rows));
+    for (size_t i = 0; i < result.count; i++) {
+        assert_true(i == 0 || result.nearest[i - 1].rank <= result.nearest[i].rank);
+        uint32_t node = result.nearest[i].node;
+        if (i < 3 * K) (void)topk_push(&heap, distance_to(w, query, node), node);
+    }
+    float kth = topk_threshold(&all);
+    size_t hits = 0;
+    for (size_t i = 0; i < heap.count; i++)
+        hits += heap.entries[i].distance <= kth;
+    return (double)hits / (double)wanted;
+}
+
+/* Fewer rows than the effort are found completely; else the floor. Products are harder to find
+ * than distances: most rows are no one's largest. */
+#define DOT_LESS 0.07
+static void test_recall(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t dims, rows;
+        double floor;
+    } sets[] = {{16, 1, 1},      {16, 5, 1},        {24, 40, 1},     {24, 900, 0.98},
+                {64, 4000, 0.9}, {200, 2500, 0.85}, {1536, 700, 0.9}};
+    arena scratch;
+    arena_init(&scratch, memory_default());
+    for (size_t s = 0; s < TEST_COUNT(sets); s++) {
+        for (int metric = 0; metric < 3; metric++) {
+            for (rows_kind kind = 0; kind < KINDS; kind++) {
+                if (sets[s].dims == 1536 && (metric == 0 || kind > CLUSTERED)) continue;
+                world w;
+                world_new(&w, sets[s].dims, (veer_metric)metric, sets[s].rows, kind, 11 + s);
+                assert_int_equal(build(&w, memory_default(), 5), VEER_OK);
+                check_lists(&w);
+                check_reach(&w);
+                rng random;
+                rng_init(&random, 99);
+                double sum = 0;
+                for (int q = 0; q < 20; q++) {
+                    /* Near a row, and half of them in between two. */
+                    float vector[1536];
+                    const float *a = row_of(&w, rng_below(&random, w.rows));
+                    const float *b = row_of(&w, rng_below(&random, w.rows));
+                    for (uint32_t i = 0; i < w.dims; i++)
+                        vector[i] = a[i] + (q % 2 ? 0.2f * (float)rng_normal(&random)
+                                                  : 0.4f * (b[i] - a[i]));
+                    sum += recall_of(&w, vector, 100, &scratch);
+                }
+                double floor =
+                    sets[s].floor - (metric == VEER_METRIC_DOT && w.rows > 100 ? DOT_LESS : 0);
+                if (sum / 20 < floor)
+                    fail_msg("%u x %u %s %s: recall %.3f", w.rows, w.dims, metric_names[metric],
+                             kind_names[kind], sum / 20);
+                world_free(&w);
+            }
+        }
+    }
+    arena_fini(&scratch);
+}
+
+/* ---------------------------------------------------------------- the same graph */
+
+static void test_same_on_every_tier(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"scalar", "avx2", "avx512", "neon"};
+    for (int metric = 0; metric < 3; metric++) {
+        uint32_t *links = NULL;
+        size_t bytes = 0;
+        for (size_t t = 0; t < TEST_COUNT(names); t++) {
+            const kernels *tier = kernels_find(names[t]);
+            if (!tier) continue;
+            kernels_force(tier);
+            world w;
+            world_new(&w, 96, (veer_metric)metric, 1500, CLUSTERED, 3);
+            assert_int_equal(build(&w, memory_default(), 17), VEER_OK);
+            if (!links) {
+                bytes = (size_t)w.graph.count * w.graph.degree * sizeof *links;
+                links = malloc(bytes);
+                memcpy(links, w.graph.links, bytes);
+            }
+            assert_memory_equal(links, w.graph.links, bytes);
+            world_free(&w);
+        }
+        free(links);
+    }
+    kernels_force(NULL);
+}
+
+static void test_seed_decides(void **state)
+{
+    (void)state;
+    world a, b;
+    world_new(&a, 32, VEER_METRIC_L2, 800, UNIFORM, 3);
+    world_new(&b, 32, VEER_METRIC_L2, 800, UNIFORM, 3);
+    assert_int_equal(build(&a, memory_default(), 1), VEER_OK);
+    assert_int_equal(build(&b, memory_default(), 2), VEER_OK);
+    size_t bytes = (size_t)a.graph.count * a.graph.degree * sizeof *a.graph.links;
+    assert_int_not_equal(memcmp(a.graph.links, b.graph.links, bytes), 0);
+    world_free(&a);
+    world_free(&b);
+}
+
+/* ---------------------------------------------------------------- shortage and damage */
+
+static void test_shortage(void **state)
+{
+    (void)state;
+    for (uint64_t n = 0;; n++) {
+        world w;
+        world_new(&w, 16, VEER_METRIC_DOT, 300, DUPLICATES, 4);
+        fault_allocator faults;
+        fault_allocator_init(&faults);
+        fault_allocator_fail(&faults, n, false);
+        veer_status status = build(&w, &faults.allocator, 1);
+        /* Growing an array may fail and then succeed with less. */
+        bool has_fired = fault_allocator_fired(&faults);
+        assert_true(status == VEER_OK || (has_fired && status == VEER_E_NOMEM));
+        graph_builder_free(w.builder);
+        w.builder = NULL;
+        assert_null(fault_allocator_fini(&faults));
+        world_free(&w);
+        if (!has_fired) break;
+    }
+}
+
+static void test_damage_is_seen(void **state)
+{
+    (void)state;
+    world w;
+    world_new(&w, 32, VEER_METRIC_L2, 300, UNIFORM, 3);
+    assert_int_equal(build(&w, memory_default(), 1), VEER_OK);
+    uint32_t *links = (uint32_t *)(uintptr_t)w.graph.links;
+    uint32_t *entries = (uint32_t *)(uintptr_t)w.graph.entries;
+    int32_t *norms = (int32_t *)(uintptr_t)w.graph.norms;
+    graph good = w.graph;
+    uint32_t kept = links[77];
+    links[77] = 300;
+    assert_false(graph_is_valid(w.space, &good));
+    links[77] = kept;
+    kept = entries[3];
+    entries[3] = GRAPH_NONE;
+    assert_false(graph_is_valid(w.space, &good));
+    entries[3] = kept;
+    int32_t norm = norms[299];
+    norms[299] = -1;
+    assert_false(graph_is_valid(w.space, &good));
+    norms[299] = INT32_MAX;
+    assert_false(graph_is_valid(w.space, &good));
+    norms[299] = norm;
+    static const float steps[] = {0, -1, NAN, INFINITY};
+    for (size_t i = 0; i < TEST_COUNT(steps); i++) {
+        graph bad = good;
+        bad.step = steps[i];
+        assert_false(graph_is_valid(w.space, &bad));
+    }
+    graph bad = good;
+    bad.degree = GRAPH_DEGREE_MAX + 1;
+    assert_false(graph_is_valid(w.space, &bad));
+    bad = good;
+    bad.entries_count = 0;
+    assert_false(graph_is_valid(w.space, &bad));
+    assert_true(graph_is_valid(w.space, &good));
+    world_free(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_recall),         cmocka_unit_test(test_same_on_every_tier),
+        cmocka_unit_test(test_seed_decides),   cmocka_unit_test(test_shortage),
+        cmocka_unit_test(test_damage_is_seen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
