@@ -15,7 +15,7 @@ export interface WorkerLike {
 }
 
 export interface OpenOptions {
-  /** Make the database where there is none. Default false; `memory:` is always made. */
+  /** Make the database where there is none; default false, `memory:` is always made. */
   readonly create?: boolean | undefined;
   /** Default `readwrite`. */
   readonly mode?: 'readwrite' | 'readonly' | undefined;

@@ -24,7 +24,7 @@
 #define OPTION_INTEGER_MAX 9007199254740991 /* 2^53 - 1: what JSON's readers agree on */
 
 #define DATABASE_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                               \
-    BOOL("", "create", create, true, "make the database where there is none")               \
+    BOOL("", "create", create, false, "make the database where there is none")              \
     CHOICE(",", "mode", mode, 0, "readwrite", TWO, ("readwrite", "readonly"),               \
            "readonly opens without taking the writer's lock and writes nothing")            \
     CHOICE(",", "sync", sync, 0, "full", THREE, ("full", "interval", "none"),               \

@@ -247,8 +247,7 @@ static veer_status open_packed(packed_table *self, const char *name, veer_error 
     const veer_io *parent = self->parent;
     VEER_TRY(parent->open(parent->context, name, VEER_IO_READ, &self->file, error));
     VEER_TRY(parent->size(parent->context, self->file, &self->bytes, error));
-    if (self->bytes < STORAGE_PAGE_BYTES)
-        VEER_FAIL(error, VEER_E_FORMAT, "'%.200s' is not a packed Veer database.", name);
+    if (self->bytes < STORAGE_PAGE_BYTES) VEER_FAIL(error, VEER_E_FORMAT, "not a Veer database");
     uint8_t *page = memory_new(self->allocator, STORAGE_PAGE_BYTES);
     if (page == NULL) return error_nomem(error, "a packed file", STORAGE_PAGE_BYTES);
     veer_status status =
@@ -256,9 +255,8 @@ static veer_status open_packed(packed_table *self, const char *name, veer_error 
     if (status != VEER_OK) goto done;
     page_state state = page_look(page, STORAGE_MAGIC_PACKED);
     if (state == PAGE_FOREIGN)
-        status = error_set(
-            error, VEER_E_FORMAT,
-            "'%.200s' is not a packed Veer database, or one that was never finished.", name);
+        status = error_set(error, VEER_E_FORMAT,
+                           "not a Veer database, or a backup that was never finished");
     if (state == PAGE_DAMAGED) status = packed_damaged("its header is not valid", error);
     if (status == VEER_OK) status = page_check_version(page, true, "the packed file", error);
     if (status == VEER_OK) status = read_table(self, page, error);

@@ -24,7 +24,7 @@ static void build(const veer_io *io)
     veer_database *database = NULL;
     veer_collection *collection = NULL;
     veer_error error;
-    check(veer_open(NULL, io, NULL, NULL, &database, &error), &error);
+    check(veer_open(NULL, io, "{\"create\":true}", NULL, &database, &error), &error);
     check(
         veer_collection_open(database, "c",
                              "{\"fields\":{\"v\":{\"type\":\"vector\",\"dims\":20},\"w\":{\"type\":"

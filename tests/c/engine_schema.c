@@ -157,7 +157,7 @@ static void test_options_defaults(void **state)
         memset(&options, 0xA5, sizeof options);
         veer_error error = {0};
         assert_int_equal(database_options_read(same[i], NULL, &options, &error), VEER_OK);
-        assert_true(options.create);
+        assert_false(options.create);
         assert_int_equal(options.mode, 0);
         assert_int_equal(options.sync, STORE_SYNC_FULL);
         assert_int_equal(options.sync_interval_ms, 100);
@@ -172,12 +172,12 @@ static void test_options_values(void **state)
     database_options options;
     veer_error error;
     assert_int_equal(
-        database_options_read("{\"create\":false,\"mode\":\"readonly\",\"sync\":\"none\","
+        database_options_read("{\"create\":true,\"mode\":\"readonly\",\"sync\":\"none\","
                               "\"syncIntervalMs\":60000,\"memoryLimit\":1000000,"
                               "\"walBytes\":65536,\"segmentBytes\":131072,\"cacheBytes\":0}",
                               NULL, &options, &error),
         VEER_OK);
-    assert_false(options.create);
+    assert_true(options.create);
     assert_int_equal(options.mode, 1);
     assert_int_equal(options.sync, STORE_SYNC_NONE);
     assert_int_equal(options.sync_interval_ms, 60000);
