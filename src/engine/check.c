@@ -12,6 +12,7 @@
  */
 #include "engine/check.h"
 
+#include "base/text.h"
 #include "engine/database_io.h"
 #include "engine/json_write.h"
 
@@ -22,7 +23,7 @@ void check_problem(check *self, const char *format, ...)
     char text[600];
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
+    (void)text_print_arguments(text, sizeof text, format, arguments);
     va_end(arguments);
     self->problems_count++;
     if (self->problems_count <= CHECK_PROBLEMS_MAX) json_string(&self->problems, NULL, text);

@@ -14,6 +14,7 @@
  */
 #include <yyjson.h>
 
+#include "base/text.h"
 #include "engine/check.h"
 #include "engine/document.h"
 #include "engine/reading.h"
@@ -387,8 +388,8 @@ veer_status check_segment(check *report, const collection_version *collection, s
                           .index = index,
                           .scratch = &scratch,
                           .lasting = &lasting};
-    (void)snprintf(self.name, sizeof self.name, "Collection '%.20s', segment %zu",
-                   collection->collection->name, index);
+    (void)text_print(self.name, sizeof self.name, "Collection '%.20s', segment %zu",
+                     collection->collection->name, index);
     self.stride = self.ref->rows / COLUMN_SAMPLE_ROWS + 1;
     self.samples = self.ref->rows / self.stride + 1;
     arena_init(&scratch, report->allocator);

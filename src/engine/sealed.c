@@ -1,20 +1,20 @@
 #include "engine/sealed.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "engine/active.h"
 
 void segment_base_name(char name[65], uint64_t number)
 {
-    snprintf(name, 65, "seg.%llu", (unsigned long long)number);
+    text_print(name, 65, "seg.%llu", (unsigned long long)number);
 }
 
 void segment_derived_name(char name[65], uint64_t number, const char *kind, uint32_t field,
                           uint64_t generation)
 {
-    snprintf(name, 65, "seg.%llu.%s.%u.%llu", (unsigned long long)number, kind, field,
-             (unsigned long long)generation);
+    text_print(name, 65, "seg.%llu.%s.%u.%llu", (unsigned long long)number, kind, field,
+               (unsigned long long)generation);
 }
 
 void sealed_info_store(uint8_t info[SEALED_INFO_BYTES], const sealed_entry *entry,
