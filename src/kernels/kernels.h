@@ -84,7 +84,7 @@ static inline unsigned kernel_row_byte(unsigned row)
  * blocks ends in a pair of one. */
 typedef struct kernel_hits {
     uint64_t mask;                        /* bit i: row i of the pair passes */
-    float centred[2 * KERNEL_BLOCK_ROWS]; /* S - middle, exact */
+    float centred[2 * KERNEL_BLOCK_ROWS]; /* S - middle, exact; of blocks with a row in the mask */
 } kernel_hits;
 
 typedef struct kernels {
