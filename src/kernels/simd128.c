@@ -403,76 +403,84 @@ INLINE void widen(v128_t sums, v128_t *lower, v128_t *upper)
 }
 
 typedef struct wide_probe {
-    v128_t middles, steps, widths;
+    v128_t middles, steps, widths, reaches;
 } wide_probe;
 
-INLINE wide_probe widen_probe(const kernel_probe *probe, float width)
+INLINE wide_probe widen_probe(const kernel_probe *probe, float reach)
 {
     return (wide_probe){
         .middles = wasm_f32x4_splat(probe->middle + 0x1p23f),
         .steps = wasm_f32x4_splat(probe->step),
-        .widths = wasm_f32x4_splat(width),
+        .widths = wasm_f32x4_splat(probe->width),
+        .reaches = wasm_f32x4_splat(reach),
     };
 }
 
-/* Of 16 rows S - middle, where one exact subtraction takes 2^23 and the middle away, and the bound
- * estimate - error * width. With -reach for the width these are the bits of the upper bound. */
+/* Of 16 rows S - middle, where one exact subtraction takes 2^23 and the middle away, and the
+ * bounds. With -width for the reach, the upper ones have the bits of the lower ones. */
 INLINE void bound_rows(const wide_probe *wide, const v128_t sums[2], const uint8_t *factors,
-                       v128_t centred[4], v128_t bounds[4])
+                       v128_t centred[4], v128_t lowers[4], v128_t uppers[4])
 {
     widen(sums[0], &centred[0], &centred[2]);
     widen(sums[1], &centred[1], &centred[3]);
     for (int i = 0; i < 4; i++) {
+        v128_t add = wasm_v128_load(factors + 16 * i);
+        v128_t scale = wasm_v128_load(factors + 128 + 16 * i);
+        v128_t error = wasm_v128_load(factors + 256 + 16 * i);
         centred[i] = wasm_f32x4_sub(centred[i], wide->middles);
-        v128_t scaled = wasm_f32x4_mul(wasm_v128_load(factors + 128 + 16 * i),
-                                       wasm_f32x4_mul(centred[i], wide->steps));
-        v128_t estimate = wasm_f32x4_add(wasm_v128_load(factors + 16 * i), scaled);
-        v128_t error = wasm_f32x4_mul(wasm_v128_load(factors + 256 + 16 * i), wide->widths);
-        bounds[i] = wasm_f32x4_sub(estimate, error);
+        v128_t scaled = wasm_f32x4_mul(scale, wasm_f32x4_mul(centred[i], wide->steps));
+        v128_t estimate = wasm_f32x4_add(add, scaled);
+        lowers[i] = wasm_f32x4_sub(estimate, wasm_f32x4_mul(error, wide->widths));
+        uppers[i] = wasm_f32x4_add(estimate, wasm_f32x4_mul(error, wide->reaches));
     }
 }
 
-/* The least bound of a block's rows. */
-HOT float least_bound(const kernel_probe *probe, const block_sums *sums, const uint8_t *factors,
-                      float width)
+/* Whether any upper bound of a block is not above the limit; the least lower one to `minimum`. Both
+ * together: nearly all blocks fail, and to skip the upper bounds of blocks that fail by the lower
+ * ones costs more in mispredicted branches. For these, least lanes are found without comparing. */
+HOT bool bound_block(const kernel_probe *probe, const block_sums *sums, const uint8_t *factors,
+                     float limit, float *minimum)
 {
-    const wide_probe wide = widen_probe(probe, width);
-    v128_t least = wasm_f32x4_const_splat(INFINITY);
+    const wide_probe wide = widen_probe(probe, probe->reach);
+    v128_t lower = wasm_f32x4_const_splat(INFINITY);
+    v128_t upper = lower;
 #pragma clang loop unroll(disable)
     for (size_t half = 0; half < 2; half++) {
-        v128_t centred[4], bounds[4];
-        bound_rows(&wide, sums->rows[half], factors + 64 * half, centred, bounds);
-        for (int i = 0; i < 4; i++)
-            least = wasm_f32x4_pmin(least, bounds[i]);
+        v128_t centred[4], lowers[4], uppers[4];
+        bound_rows(&wide, sums->rows[half], factors + 64 * half, centred, lowers, uppers);
+        for (int i = 0; i < 4; i++) {
+            lower = wasm_f32x4_pmin(lower, lowers[i]);
+            upper = wasm_f32x4_pmin(upper, uppers[i]);
+        }
     }
-    /* No comparison of floats: it would be a branch that is mispredicted for every other block. */
-    least = wasm_f32x4_pmin(least, wasm_i32x4_shuffle(least, least, 2, 3, 2, 3));
-    least = wasm_f32x4_pmin(least, wasm_i32x4_shuffle(least, least, 1, 1, 1, 1));
-    return wasm_f32x4_extract_lane(least, 0);
+    lower = wasm_f32x4_pmin(lower, wasm_i32x4_shuffle(lower, lower, 2, 3, 2, 3));
+    lower = wasm_f32x4_pmin(lower, wasm_i32x4_shuffle(lower, lower, 1, 1, 1, 1));
+    *minimum = wasm_f32x4_extract_lane(lower, 0);
+    return !wasm_i32x4_all_true(wasm_f32x4_gt(upper, wasm_f32x4_splat(limit)));
 }
 
-/* The rows of a block whose bound is not above the limit, and S - middle of all. */
+/* The rows of a block whose upper bound, with this reach, is not above the limit, and S - middle
+ * of all. */
 HOT uint32_t test_rows(const kernel_probe *probe, const block_sums *sums, const uint8_t *factors,
-                       float width, float limit, float *centred)
+                       float reach, float limit, float *centred)
 {
-    const wide_probe wide = widen_probe(probe, width);
+    const wide_probe wide = widen_probe(probe, reach);
     const v128_t limits = wasm_f32x4_splat(limit);
     uint32_t above = 0;
 #pragma clang loop unroll(disable)
     for (size_t half = 0; half < 2; half++) {
-        v128_t differences[4], bounds[4];
-        bound_rows(&wide, sums->rows[half], factors + 64 * half, differences, bounds);
+        v128_t differences[4], lowers[4], uppers[4];
+        bound_rows(&wide, sums->rows[half], factors + 64 * half, differences, lowers, uppers);
         for (size_t i = 0; i < 4; i++) {
             wasm_v128_store(centred + 16 * half + 4 * i, differences[i]);
-            uint32_t four = wasm_i32x4_bitmask(wasm_f32x4_gt(bounds[i], limits));
+            uint32_t four = wasm_i32x4_bitmask(wasm_f32x4_gt(uppers[i], limits));
             above |= four << (16 * half + 4 * i);
         }
     }
     return ~above;
 }
 
-/* Scans the `count` blocks of a pair: rows that pass, and minima. Few blocks have a row whose lower
- * bound is not above the limit, and only those can have such an upper bound. */
+/* Scans the `count` blocks of a pair: rows that pass, and minima. */
 INLINE uint64_t scan_pair(const kernel_probe *probe, const uint8_t *codes, size_t count,
                           float limit, float *minima, float *centred)
 {
@@ -486,11 +494,9 @@ INLINE uint64_t scan_pair(const kernel_probe *probe, const uint8_t *codes, size_
     }
     uint64_t mask = 0;
     for (size_t b = 0; b < count; b++, factors += block_bytes) {
-        minima[b] = least_bound(probe, &sums[b], factors, probe->width);
-        if (minima[b] > limit) continue;
-        if (least_bound(probe, &sums[b], factors, -probe->reach) > limit) continue;
+        if (!bound_block(probe, &sums[b], factors, limit, &minima[b])) continue;
         size_t first = b * KERNEL_BLOCK_ROWS;
-        mask |= (uint64_t)test_rows(probe, &sums[b], factors, -probe->reach, limit, centred + first)
+        mask |= (uint64_t)test_rows(probe, &sums[b], factors, probe->reach, limit, centred + first)
                 << first;
     }
     return mask;
@@ -543,7 +549,7 @@ static void test_block(const kernel_probe *probe, const void *block, float limit
     block_sums sums;
     sum_block(probe, codes, &sums);
     hits->mask =
-        test_rows(probe, &sums, codes + 4 * probe->padded, probe->width, limit, hits->centred);
+        test_rows(probe, &sums, codes + 4 * probe->padded, -probe->width, limit, hits->centred);
 }
 
 const kernels kernels_simd128 = {
