@@ -92,6 +92,13 @@ export const stages = [
   { name: 'types', budget: 30, needs: ['setup'], run: typesTests },
   { name: 'package', budget: 60, needs: ['wasm'], run: packageTests },
   {
+    name: 'runtimes',
+    budget: 80,
+    needs: ['build', 'wasm'],
+    run: (stage) =>
+      runNodeTests(stage, 'tests/runtimes', (file) => !file.includes('/node_modules/')),
+  },
+  {
     name: 'browser',
     budget: 180,
     needs: ['wasm'],
