@@ -259,20 +259,22 @@ static void test_json_layout(void **state)
 
 /* ---- formatted text */
 
+/* By address, because the compilers would warn of texts that are cut, which is what is tested. */
+static int (*const model_print)(char *, size_t, const char *, ...) = snprintf;
+
 /* The same format and arguments to both, into every size. */
-#define EXPECT_TEXT(...)                                                 \
-    do {                                                                 \
-        for (size_t size = 1; size < 64; size++) {                       \
-            char text[64], model[64];                                    \
-            memset(text, '#', sizeof text);                              \
-            memset(model, '#', sizeof model);                            \
-            size_t bytes = text_print(text, size, __VA_ARGS__);          \
-            assert_int_equal(bytes, snprintf(model, size, __VA_ARGS__)); \
-            assert_memory_equal(text, model, sizeof text);               \
-        }                                                                \
+#define EXPECT_TEXT(...)                                                    \
+    do {                                                                    \
+        for (size_t size = 1; size < 64; size++) {                          \
+            char text[64], model[64];                                       \
+            memset(text, '#', sizeof text);                                 \
+            memset(model, '#', sizeof model);                               \
+            size_t bytes = text_print(text, size, __VA_ARGS__);             \
+            assert_int_equal(bytes, model_print(model, size, __VA_ARGS__)); \
+            assert_memory_equal(text, model, sizeof text);                  \
+        }                                                                   \
     } while (0)
 
-#pragma GCC diagnostic ignored "-Wformat-truncation"
 static void test_formats(void **state)
 {
     const char unended[3] = {'a', 'b', 'c'};
