@@ -419,6 +419,11 @@ static veer_status slice(veer_database *database, bool *idle, veer_error *error)
     return status;
 }
 
+const char *work_step_name(const veer_database *database)
+{
+    return database->job ? builder_step_name(database->job->builder) : "next job";
+}
+
 bool work_is_left(veer_database *database)
 {
     if (store_is_readonly(database->store)) return false;
