@@ -14,6 +14,7 @@
 
 #define LANES 16u
 #define INLINE static inline __attribute__((always_inline))
+#define HOT static __attribute__((noinline))
 
 /* ---------------------------------------------------------------- distances */
 
@@ -57,38 +58,33 @@ INLINE float one_row(const float *a, const float *b, size_t n, bool squared)
     return add_lanes(lanes);
 }
 
-/* Two rows at a time: eight sums that do not wait for each other. */
-INLINE void two_rows(const float *query, const float *const rows[2], size_t n, bool squared,
-                     float results[2])
+/* Of rows that are fetched together: half of a small cache of the first level. */
+#define FETCH_BYTES 16384u
+
+/* Reads a word of each cache line, for want of a prefetch: these loads wait for memory together, those
+ * of the sums would one after the other. */
+HOT void fetch_rows(const float *const *rows, size_t count, size_t n)
 {
-    v128_t first[4];
-    v128_t second[4];
-    for (int j = 0; j < 4; j++)
-        first[j] = second[j] = wasm_f32x4_const_splat(0);
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        sixteen(first, query + i, rows[0] + i, squared);
-        sixteen(second, query + i, rows[1] + i, squared);
+    for (size_t row = 0; row < count; row++) {
+        for (size_t i = 0; i < n; i += 64 / sizeof(float))
+            (void)*(const volatile float *)(rows[row] + i);
     }
-    if (i < n) {
-        float tails[3][LANES] = {{0}};
-        memcpy(tails[0], query + i, (n - i) * sizeof(float));
-        memcpy(tails[1], rows[0] + i, (n - i) * sizeof(float));
-        memcpy(tails[2], rows[1] + i, (n - i) * sizeof(float));
-        sixteen(first, tails[0], tails[1], squared);
-        sixteen(second, tails[0], tails[2], squared);
-    }
-    results[0] = add_lanes(first);
-    results[1] = add_lanes(second);
 }
 
+/* One row at a time: of two, the engine spills the sums (Node 20). */
 INLINE void many_rows(const float *query, const float *const *rows, size_t count, size_t n,
                       bool squared, float *results)
 {
-    size_t row = 0;
-    for (; row + 2 <= count; row += 2)
-        two_rows(query, rows + row, n, squared, results + row);
-    if (row < count) results[row] = one_row(query, rows[row], n, squared);
+    size_t batch = 1 + FETCH_BYTES / sizeof(float) / (n + 1);
+    size_t fetched = kernel_is_stream(rows, count, n) ? count : 0;
+    for (size_t row = 0; row < count; row++) {
+        if (row == fetched) {
+            size_t more = count - row < batch ? count - row : batch;
+            fetch_rows(rows + row, more, n);
+            fetched += more;
+        }
+        results[row] = one_row(query, rows[row], n, squared);
+    }
 }
 
 static float dot(const float *a, const float *b, size_t n)
@@ -307,7 +303,12 @@ static void make_tables(const float *r, size_t padded, float scale, uint8_t *tab
     }
 }
 
-/* ---------------------------------------------------------------- scan */
+/* ---------------------------------------------------------------- scan
+ *
+ * The engine's register allocation decides about the speed here (measured in Node 20). All in one
+ * function, it spills the sums; where loops are unrolled, the compiler moves all loads to the front
+ * and the engine spills what they loaded.
+ */
 
 /* Two tables' entries of 16 rows. */
 INLINE v128_t look_up(const uint8_t *codes, v128_t first, v128_t second)
@@ -319,22 +320,23 @@ INLINE v128_t look_up(const uint8_t *codes, v128_t first, v128_t second)
     return wasm_i8x16_add(wasm_i8x16_swizzle(first, low), wasm_i8x16_swizzle(second, high));
 }
 
-/* A block's sums in 16 bits: rows 0-15 (the even bytes), then 16-31 (the odd ones), each of the
- * lower and of the upper half of the groups. */
+/* A block's sums in 16 bits. Each part has eight rows, from first_row on and from 8 after that. */
+#define SUM_PARTS 4u
 typedef struct block_sums {
-    v128_t rows[2][2];
+    /* Of the even bytes of the lower and of the upper half of the groups, then of the odd ones. */
+    v128_t parts[SUM_PARTS];
 } block_sums;
 
-/* The engine's register allocation decides about the speed here (measured in Node 20). All in one
- * function, it spills the sums; unrolled, the compiler moves all loads to the front and the engine
- * spills what they loaded. */
-#define HOT static __attribute__((noinline))
+INLINE size_t first_row(size_t part)
+{
+    return 16 * (part / 2) + 4 * (part % 2);
+}
 
 INLINE void store_sums(const v128_t all[2], const v128_t odd[2], block_sums *sums)
 {
     for (int i = 0; i < 2; i++) {
-        sums->rows[0][i] = wasm_i16x8_sub(all[i], wasm_i16x8_shl(odd[i], 8));
-        sums->rows[1][i] = odd[i];
+        sums->parts[i] = wasm_i16x8_sub(all[i], wasm_i16x8_shl(odd[i], 8));
+        sums->parts[2 + i] = odd[i];
     }
 }
 
@@ -416,17 +418,16 @@ INLINE wide_probe widen_probe(const kernel_probe *probe, float reach)
     };
 }
 
-/* Of 16 rows S - middle, where one exact subtraction takes 2^23 and the middle away, and the
+/* Of eight rows S - middle, where one exact subtraction takes 2^23 and the middle away, and the
  * bounds. With -width for the reach, the upper ones have the bits of the lower ones. */
-INLINE void bound_rows(const wide_probe *wide, const v128_t sums[2], const uint8_t *factors,
-                       v128_t centred[4], v128_t lowers[4], v128_t uppers[4])
+INLINE void bound_rows(const wide_probe *wide, v128_t sums, const uint8_t *factors,
+                       v128_t centred[2], v128_t lowers[2], v128_t uppers[2])
 {
-    widen(sums[0], &centred[0], &centred[2]);
-    widen(sums[1], &centred[1], &centred[3]);
-    for (int i = 0; i < 4; i++) {
-        v128_t add = wasm_v128_load(factors + 16 * i);
-        v128_t scale = wasm_v128_load(factors + 128 + 16 * i);
-        v128_t error = wasm_v128_load(factors + 256 + 16 * i);
+    widen(sums, &centred[0], &centred[1]);
+    for (int i = 0; i < 2; i++, factors += 8 * sizeof(float)) {
+        v128_t add = wasm_v128_load(factors);
+        v128_t scale = wasm_v128_load(factors + 128);
+        v128_t error = wasm_v128_load(factors + 256);
         centred[i] = wasm_f32x4_sub(centred[i], wide->middles);
         v128_t scaled = wasm_f32x4_mul(scale, wasm_f32x4_mul(centred[i], wide->steps));
         v128_t estimate = wasm_f32x4_add(add, scaled);
@@ -445,10 +446,11 @@ HOT bool bound_block(const kernel_probe *probe, const block_sums *sums, const ui
     v128_t lower = wasm_f32x4_const_splat(INFINITY);
     v128_t upper = lower;
 #pragma clang loop unroll(disable)
-    for (size_t half = 0; half < 2; half++) {
-        v128_t centred[4], lowers[4], uppers[4];
-        bound_rows(&wide, sums->rows[half], factors + 64 * half, centred, lowers, uppers);
-        for (int i = 0; i < 4; i++) {
+    for (size_t part = 0; part < SUM_PARTS; part++) {
+        v128_t centred[2], lowers[2], uppers[2];
+        bound_rows(&wide, sums->parts[part], factors + sizeof(float) * first_row(part), centred,
+                   lowers, uppers);
+        for (int i = 0; i < 2; i++) {
             lower = wasm_f32x4_pmin(lower, lowers[i]);
             upper = wasm_f32x4_pmin(upper, uppers[i]);
         }
@@ -468,13 +470,15 @@ HOT uint32_t test_rows(const kernel_probe *probe, const block_sums *sums, const 
     const v128_t limits = wasm_f32x4_splat(limit);
     uint32_t above = 0;
 #pragma clang loop unroll(disable)
-    for (size_t half = 0; half < 2; half++) {
-        v128_t differences[4], lowers[4], uppers[4];
-        bound_rows(&wide, sums->rows[half], factors + 64 * half, differences, lowers, uppers);
-        for (size_t i = 0; i < 4; i++) {
-            wasm_v128_store(centred + 16 * half + 4 * i, differences[i]);
+    for (size_t part = 0; part < SUM_PARTS; part++) {
+        v128_t differences[2], lowers[2], uppers[2];
+        size_t first = first_row(part);
+        bound_rows(&wide, sums->parts[part], factors + sizeof(float) * first, differences, lowers,
+                   uppers);
+        for (size_t i = 0; i < 2; i++, first += 8) {
+            wasm_v128_store(centred + first, differences[i]);
             uint32_t four = wasm_i32x4_bitmask(wasm_f32x4_gt(uppers[i], limits));
-            above |= four << (16 * half + 4 * i);
+            above |= four << first;
         }
     }
     return ~above;
