@@ -72,9 +72,9 @@ void builder_free(builder *builder)
     segment_writer_abort(builder->writer);
     if (!builder->is_kept) {
         if (!builder->derived_only && builder->entry.base.name[0])
-            database_remove_later(builder->database, builder->entry.base.name, 0);
+            database_remove_later(builder->database, &builder->entry.base, 0);
         for (size_t i = 0; i < builder->entry.derived_count; i++)
-            database_remove_later(builder->database, builder->entry.derived[i].stream.name, 0);
+            database_remove_later(builder->database, &builder->entry.derived[i].stream, 0);
     }
     column_writer_free(builder->column);
     memory_array_free(allocator, builder->order, builder->rows_capacity, sizeof *builder->order);

@@ -173,9 +173,9 @@ void sealed_free(sealed *sealed)
     segment_close(sealed->base);
     uint64_t from = atomic_load(&sealed->removable_from);
     if (from > 0) {
-        database_remove_later(sealed->database, sealed->entry.base.name, from);
+        database_remove_later(sealed->database, &sealed->entry.base, from);
         for (size_t i = 0; i < sealed->entry.derived_count; i++)
-            database_remove_later(sealed->database, sealed->entry.derived[i].stream.name, from);
+            database_remove_later(sealed->database, &sealed->entry.derived[i].stream, from);
     }
     memory_array_free(allocator, sealed->derived, sealed->entry.derived_count,
                       sizeof *sealed->derived);

@@ -283,6 +283,8 @@ veer_status store_close(store *self, veer_error *error)
 {
     if (self == NULL) return VEER_OK;
     veer_status status = VEER_OK;
+    while (store_trim_log(self)) {
+    }
     bool may_sync = !self->readonly && !self->poisoned && self->unsynced;
     if (may_sync && self->options.sync != STORE_SYNC_NONE) status = store_sync_live(self, error);
     free_store(self);
