@@ -90,6 +90,8 @@ static veer_status check_storage(check *self, const char *location, const veer_i
     if (status == VEER_OK)
         status = store_check(self->allocator, &place->io, store_problem, self, store_progress, self,
                              error);
+    if (status == VEER_OK && place->io_is_packed)
+        status = packed_io_check(&place->io, store_problem, self, error);
     database_close_io(place);
     memory_free(self->allocator, place, sizeof *place);
     if (status != VEER_E_CORRUPT) return status;
