@@ -200,8 +200,8 @@ veer_status bitmap_encode_bits(bitmap_encoder *self, const uint64_t *bits, size_
         container present = {.key = (uint32_t)key};
         uint64_t last = 0; /* the bit before this word */
         for (size_t i = 0; i < CONTAINER_WORDS; i++) {
-            present.count += (uint32_t)__builtin_popcountll(words[i]);
-            present.runs += (uint32_t)__builtin_popcountll(words[i] & ~(words[i] << 1 | last));
+            present.count += bitset_ones(words[i]);
+            present.runs += bitset_ones(words[i] & ~(words[i] << 1 | last));
             last = words[i] >> 63;
         }
         if (present.count > 0) self->containers[self->containers_count++] = present;
