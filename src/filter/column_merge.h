@@ -11,7 +11,7 @@
 
 #define MERGE_DROPPED UINT32_MAX
 #define MERGE_STEP_ROWS ((size_t)8 << 10) /* of a step, about: well below a millisecond */
-#define MERGE_CHUNK_SHIFT 18u             /* of the output: 256 KiB */
+#define MERGE_CHUNK_SHIFT 16u             /* of the output: 64 KiB */
 
 /* One step of a phase; *done: the next phase is due. */
 typedef veer_status (*merge_phase)(column_writer *writer, bool *done);
