@@ -139,6 +139,9 @@ static void free_database(veer_database *database, int locks)
     memory_free(&base, database, sizeof *database);
 }
 
+/* The cache takes one in so many bytes of memoryLimit, so that there is always room to write. */
+#define CACHE_SHARE 4u
+
 static veer_status open_store(veer_database *database, veer_error *error)
 {
     const database_options *options = &database->options;
@@ -153,6 +156,8 @@ static veer_status open_store(veer_database *database, veer_error *error)
         .wal_bytes = options->wal_bytes,
         .cache_bytes = (size_t)options->cache_bytes,
     };
+    size_t share = database->budget.limit / CACHE_SHARE;
+    if (store_options.cache_bytes > share) store_options.cache_bytes = share;
     uint64_t seed = 0;
     platform_random(&seed, sizeof seed);
     VEER_TRY(store_open(database->allocator, &database->io, &store_options, seed, &database->store,

@@ -35,7 +35,8 @@
     INTEGER(",", "memoryLimit", memory_limit, 0, OPTION_SIZE_MAX, 0,                        \
             "bytes that the database may allocate; 0: no limit")                            \
     INTEGER(",", "cacheBytes", cache_bytes, 0, OPTION_SIZE_MAX, OPTION_CACHE_BYTES,         \
-            "bytes of verified blocks kept where the storage cannot be mapped")             \
+            "bytes of blocks kept: decompressed documents, and what storage that cannot "   \
+            "be mapped was read; at most a quarter of memoryLimit")                         \
     INTEGER(",", "walBytes", wal_bytes, 65536, 1099511627776, OPTION_SEGMENT_BYTES,         \
             "size of the log that asks for a checkpoint")                                   \
     INTEGER(",", "segmentBytes", segment_bytes, 65536, 1099511627776, OPTION_SEGMENT_BYTES, \

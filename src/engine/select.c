@@ -92,6 +92,7 @@ veer_status select_reader_init(select_reader *reader, const collection_version *
     reader->spec = spec;
     reader->scratch = scratch;
     reader->segment = SIZE_MAX;
+    reader->cursor.keeps = !spec->is_walk;
     if (spec->vectors_count > 0) {
         reader->vectors = arena_array(scratch, spec->vectors_count, sizeof *reader->vectors);
         if (!reader->vectors)
@@ -175,7 +176,7 @@ veer_status select_read(select_reader *reader, size_t index, uint32_t row, byte_
     const select_spec *spec = reader->spec;
     if (arena_bytes(reader->scratch) - reader->bytes_at_mark > READER_BYTES_MAX) {
         arena_restore(reader->scratch, reader->mark);
-        memset(&reader->cursor, 0, sizeof reader->cursor);
+        blob_cursor_reset(&reader->cursor);
     }
     segment_core *core = reader->collection->segments[index].core;
     const char *id = NULL, *json = NULL;
