@@ -71,7 +71,7 @@ struct store {
     uint32_t live; /* where records are appended */
     bool both_in_use;
     uint64_t freed_bytes; /* of the other log file: not needed any more, not yet given back */
-    uint64_t boundary; /* last LSN of the older file */
+    uint64_t boundary;    /* last LSN of the older file */
     uint64_t last_lsn;
     uint64_t durable_lsn;
     bool unsynced; /* the live file has writes that no sync covers */
