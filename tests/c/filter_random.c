@@ -416,7 +416,7 @@ static void test_large(void **state)
 static void test_large_merge(void **state)
 {
     (void)state;
-    for (uint64_t round = 0; round < 4; round++) {
+    for (uint64_t round = 0; round < 3; round++) {
         rng random;
         rng_init(&random, 300 + round);
         model_row *rows = model_rows_new(&random, 70000);
