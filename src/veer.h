@@ -255,16 +255,16 @@ typedef struct veer_query veer_query;
 typedef struct veer_results veer_results;
 typedef struct veer_cursor veer_cursor;
 
-/* Opens or creates a database.
+/* Opens a database, or makes one.
  *   location  "memory:" (gone when closed); a directory; or a packed file, which opens
  *             read-only. In WebAssembly "memory:" or "host:<n>". Ignored where `io` is given.
  *   io        storage of the caller's, copied; must stay usable until veer_close. NULL: by
  *             location.
- *   options   JSON, see docs/API.md: "create" (default true: makes it where there is none),
- *             "mode" ("readwrite", "readonly"), "sync" ("full": an acknowledged write survives
- *             power loss; "interval"; "none"), "syncIntervalMs", "memoryLimit", "cacheBytes",
- *             "walBytes", "segmentBytes".
- * Errors: VEER_E_NOTFOUND, _BUSY (names the holder), _FORMAT, _VERSION, _CORRUPT,
+ *   options   JSON, see docs/API.md: "create" (make the database where there is none; default
+ *             false, "memory:" is always made), "mode" ("readwrite", "readonly"), "sync"
+ *             ("full": an acknowledged write survives power loss; "interval"; "none"),
+ *             "syncIntervalMs", "memoryLimit", "cacheBytes", "walBytes", "segmentBytes".
+ * Errors: VEER_E_NOTFOUND (there is none, and "create" is false), _BUSY (names the holder), _FORMAT, _VERSION, _CORRUPT,
  * _PERMISSION, ... A damaged database never opens as an empty one. */
 VEER_API veer_status veer_open(const char *location, const veer_io *io, const char *options,
                                const veer_allocator *allocator, veer_database **database,

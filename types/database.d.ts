@@ -95,7 +95,7 @@ export interface Database {
 }
 
 /**
- * Opens or creates a database.
+ * Opens a database, or makes one with `create`.
  *
  * `location`: `memory:` (gone when closed); `opfs://name` or `idb://name` in a browser; a path
  * (a directory, or a packed file, which opens read-only) in Node, Deno and Bun; or the bytes of a

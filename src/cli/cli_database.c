@@ -13,8 +13,8 @@
 #include "readers.h"
 
 static const char *const mode_options[] = {
-    [CLI_READ] = "{\"create\":false,\"mode\":\"readonly\"}",
-    [CLI_WRITE] = "{\"create\":false}",
+    [CLI_READ] = "{\"mode\":\"readonly\"}",
+    [CLI_WRITE] = "{}",
     [CLI_CREATE] = "{\"create\":true}",
 };
 
@@ -25,11 +25,12 @@ int cli_open(const cli_context *cli, const char *path, cli_mode mode, cli_databa
     if (veer_open(path, NULL, mode_options[mode], NULL, &out->database, &error) == VEER_OK) {
         return CLI_OK;
     }
-    int code = cli_fail(cli, &error);
-    if (error.status == VEER_E_NOTFOUND && mode != CLI_CREATE) {
-        cli_hint(cli, "make one:  veer create %s --dims N --metric cosine", path);
-        cli_hint(cli, "or both:   veer import %s FILE --create", path);
+    if (error.status != VEER_E_NOTFOUND || mode == CLI_CREATE) {
+        return cli_fail(cli, &error);
     }
+    int code = cli_fail_text(cli, VEER_E_NOTFOUND, "%s: there is no database here", path);
+    cli_hint(cli, "make one:  veer create %s --dims N --metric cosine", path);
+    cli_hint(cli, "or both:   veer import %s FILE --create", path);
     return code;
 }
 

@@ -53,8 +53,10 @@ static veer_status read_request(veer_cursor *cursor, const char *request, const 
         VEER_TRY(filter_parse(wanted, known->filter_fields, known->fields_count, &cursor->body,
                               &parsed, error));
     VEER_TRY(reading_bind(parsed, parameters, &cursor->body, &cursor->filter, error));
-    return select_parse(yyjson_obj_get(root, "select"), known, &cursor->body, &cursor->select,
-                        error);
+    VEER_TRY(
+        select_parse(yyjson_obj_get(root, "select"), known, &cursor->body, &cursor->select, error));
+    cursor->select.is_walk = true;
+    return VEER_OK;
 }
 
 veer_status veer_scan(veer_collection *collection, veer_snapshot *snapshot, const char *request,

@@ -92,6 +92,7 @@ veer_status select_reader_init(select_reader *reader, const collection_version *
     reader->spec = spec;
     reader->scratch = scratch;
     reader->segment = SIZE_MAX;
+    reader->cursor.keeps = !spec->is_walk;
     if (spec->vectors_count > 0) {
         reader->vectors = arena_array(scratch, spec->vectors_count, sizeof *reader->vectors);
         if (!reader->vectors)
@@ -128,22 +129,18 @@ static veer_status write_vector(const segment_vectors *vectors, const field *wan
 }
 
 /* The wanted keys of a stored document. */
-static veer_status write_keys(const select_spec *spec, yyjson_val *root, yyjson_alc *alc,
-                              byte_writer *to, veer_error *error)
+static void write_keys(const select_spec *spec, yyjson_val *root, byte_writer *to)
 {
     yyjson_obj_iter each;
     yyjson_obj_iter_init(root, &each);
     for (yyjson_val *key; (key = yyjson_obj_iter_next(&each)) != NULL;) {
         const char *name = yyjson_get_str(key);
-        size_t bytes = yyjson_get_len(key), text_bytes = 0;
+        size_t bytes = yyjson_get_len(key);
         if (bytes == 2 && memcmp(name, "id", 2) == 0) continue;
         if (!has_key(spec->keys, spec->keys_count, name, bytes)) continue;
-        char *text = yyjson_val_write_opts(yyjson_obj_iter_get_val(key), 0, alc, &text_bytes, NULL);
-        if (!text) return error_nomem(error, "a document", bytes);
         json_key_text(to, name, bytes);
-        byte_writer_put(to, text, text_bytes);
+        json_value(to, yyjson_obj_iter_get_val(key));
     }
-    return VEER_OK;
 }
 
 static veer_status write_selection(select_reader *reader, uint32_t row, const char *id,
@@ -164,7 +161,7 @@ static veer_status write_selection(select_reader *reader, uint32_t row, const ch
         if (!doc || !yyjson_is_obj(yyjson_doc_get_root(doc)))
             VEER_FAIL(error, VEER_E_CORRUPT, "the stored document '%.*s' is not a JSON object",
                       (int)id_bytes, id);
-        VEER_TRY(write_keys(spec, yyjson_doc_get_root(doc), &alc, to, error));
+        write_keys(spec, yyjson_doc_get_root(doc), to);
     }
     for (size_t i = 0; i < spec->vectors_count; i++)
         VEER_TRY(
@@ -179,7 +176,7 @@ veer_status select_read(select_reader *reader, size_t index, uint32_t row, byte_
     const select_spec *spec = reader->spec;
     if (arena_bytes(reader->scratch) - reader->bytes_at_mark > READER_BYTES_MAX) {
         arena_restore(reader->scratch, reader->mark);
-        memset(&reader->cursor, 0, sizeof reader->cursor);
+        blob_cursor_reset(&reader->cursor);
     }
     segment_core *core = reader->collection->segments[index].core;
     const char *id = NULL, *json = NULL;

@@ -14,6 +14,7 @@ typedef struct select_spec {
     bool is_whole;          /* documents as they are stored */
     const select_key *keys; /* else these, besides "id" */
     size_t keys_count;
+    bool is_walk; /* for a walk through all rows: no block of documents is kept for another time */
     const field *const *vectors; /* and these vector fields; of the schema that was parsed with */
     size_t vectors_count;
 } select_spec;

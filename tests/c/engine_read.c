@@ -32,7 +32,7 @@ typedef struct fixture {
 static void fixture_open(fixture *f, const char *location, const veer_io *io)
 {
     veer_error error;
-    check(veer_open(location, io, NULL, NULL, &f->database, &error), &error);
+    check(veer_open(location, io, "{\"create\":true}", NULL, &f->database, &error), &error);
     check(veer_collection_open(f->database, "notes", json_schema, &f->collection, &error), &error);
 }
 
