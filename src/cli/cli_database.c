@@ -293,6 +293,10 @@ void cli_select_json(const char *select, cli_text *json)
         cli_text_string(json, select == NULL ? "true" : select);
         return;
     }
+    if (strcmp(select, "*") == 0) {
+        cli_text_string(json, "\"*\"");
+        return;
+    }
     cli_text_byte(json, '[');
     for (const char *at = select; *at != '\0';) {
         size_t bytes = strcspn(at, ",");

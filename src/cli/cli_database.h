@@ -70,7 +70,7 @@ void cli_simple_schema(cli_text *json, const char *field, uint32_t dims, const c
 /* A filter option as veer_count and veer_write want it, in JSON: an object as it is, anything
  * else as a JSON string. Reports an object that is not JSON. */
 bool cli_filter_json(const cli_context *cli, const char *filter, cli_text *json);
-/* A --select option as JSON: true, false, or a list of keys separated by commas. */
+/* A --select option as JSON: true, false, *, or a list of keys separated by commas. */
 void cli_select_json(const char *select, cli_text *json);
 /* A --params option: must be a JSON array. */
 bool cli_check_params(const cli_context *cli, const char *params);
