@@ -34,6 +34,29 @@ int cli_open(const cli_context *cli, const char *path, cli_mode mode, cli_databa
     return code;
 }
 
+bool cli_is_missing(const char *path)
+{
+    veer_database *database = NULL;
+    veer_status status = veer_open(path, NULL, mode_options[CLI_READ], NULL, &database, NULL);
+    (void)veer_close(database, NULL);
+    return status == VEER_E_NOTFOUND;
+}
+
+int cli_try_collection(const cli_context *cli, const char *name, const char *schema)
+{
+    veer_database *database = NULL;
+    veer_collection *collection = NULL;
+    veer_error error = {0};
+    int code = CLI_OK;
+    if (veer_open("memory:", NULL, NULL, NULL, &database, &error) != VEER_OK ||
+        veer_collection_open(database, name, schema, &collection, &error) != VEER_OK) {
+        code = cli_fail(cli, &error);
+    }
+    veer_collection_close(collection);
+    (void)veer_close(database, NULL);
+    return code;
+}
+
 /* Names of all collections; *only receives the name where there is exactly one. */
 static veer_status list_collections(veer_database *database, cli_text *names, size_t *count,
                                     cli_text *only, veer_error *error)

@@ -46,6 +46,11 @@ typedef enum cli_mode {
 
 /* Opens the database only. Reports a failure and returns its exit code, else CLI_OK. */
 int cli_open(const cli_context *cli, const char *path, cli_mode mode, cli_database *out);
+/* Whether there is no database at all, so that CLI_CREATE would make one. */
+bool cli_is_missing(const char *path);
+/* Makes the collection in memory only and forgets it: what would be refused is reported before a
+ * database is made for it. */
+int cli_try_collection(const cli_context *cli, const char *name, const char *schema);
 /* Opens the collection as well (`name` NULL: the only one) and reads its schema. */
 int cli_open_collection(const cli_context *cli, const char *path, cli_mode mode, const char *name,
                         cli_database *out);

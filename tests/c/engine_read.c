@@ -468,6 +468,15 @@ static void test_bad_requests(void **state)
         {"{\"filter\":\"year = 'x'\"}", VEER_E_TYPE, {"year"}},
         {"{\"filter\":\"v = 1\"}", VEER_E_TYPE, {"'v'", "vector"}},
         {"{\"filter\":7}", VEER_E_TYPE, {NULL}},
+        {"{\"filter\":{\"year\":123456789012345678901234567890}}",
+         VEER_E_RANGE,
+         {"'year'", "123456789012345678901234567890", "2^53"}},
+        {"{\"filter\":{\"year\":{\"$in\":[1,-18446744073709551616]}}}",
+         VEER_E_RANGE,
+         {"'year'", "-18446744073709551616", "2^53"}},
+        {"{\"filter\":{\"at\":{\"$gte\":123456789012345678901234567890}}}", VEER_E_RANGE, {"'at'"}},
+        {"{\"filter\":{\"year\":1e999}}", VEER_E_RANGE, {"'year'", "finite"}},
+        {"{\"k\":123456789012345678901234567890}", VEER_E_TYPE, {"'k'", "64 bits"}},
     };
     (void)state;
     fixture f;
@@ -480,6 +489,13 @@ static void test_bad_requests(void **state)
         assert_true(status != VEER_OK);
         assert_null(query);
     }
+    uint64_t count = 0;
+    check(veer_count(f.collection, NULL, "{\"year\":{\"$lt\":1e300}}", NULL, &count, &error),
+          &error);
+    assert_int_equal(
+        veer_count(f.collection, NULL, "\"year = ?\"", "[123456789012345678901]", &count, &error),
+        VEER_E_RANGE);
+    assert_non_null(strstr(error.message, "123456789012345678901"));
     fixture_close(&f);
 }
 
