@@ -25,8 +25,12 @@ int cli_open(const cli_context *cli, const char *path, cli_mode mode, cli_databa
     if (veer_open(path, NULL, mode_options[mode], NULL, &out->database, &error) == VEER_OK) {
         return CLI_OK;
     }
-    if (error.status != VEER_E_NOTFOUND || mode == CLI_CREATE) {
+    if (error.status != VEER_E_NOTFOUND) {
         return cli_fail(cli, &error);
+    }
+    if (mode == CLI_CREATE) {
+        return cli_fail_text(cli, VEER_E_NOTFOUND,
+                             "%s: the folder that it would lie in is not there", path);
     }
     int code = cli_fail_text(cli, VEER_E_NOTFOUND, "%s: there is no database here", path);
     cli_hint(cli, "make one:  veer create %s --dims N --metric cosine", path);

@@ -154,7 +154,8 @@ test('a database that is not there says how to make one', (t) => {
     ['backup', path('db'), path('file')],
   ];
   for (const args of commands) fails(args, 'NOTFOUND', /veer create .*--dims N/);
-  fails(['check', path('db')], 'NOTFOUND', /db/);
+  fails(['check', path('db')], 'NOTFOUND', /db: there is no database here \[/);
+  fails(['create', path('none/db'), '--dims', '3'], 'NOTFOUND', /none\/db: the folder/);
   assert.equal(existsSync(path('db')), false);
 });
 
