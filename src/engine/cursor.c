@@ -42,7 +42,7 @@ static veer_status read_request(veer_cursor *cursor, const char *request, const 
     const char *text = request ? request : "{}";
     yyjson_doc *doc = NULL;
     scan_options options;
-    VEER_TRY(json_parse(text, strlen(text), "request", &cursor->body, &doc, error));
+    VEER_TRY(json_parse_exact(text, strlen(text), "request", &cursor->body, &doc, error));
     yyjson_val *root = yyjson_doc_get_root(doc);
     VEER_TRY(options_read_request(scan_table, scan_table_count, also, root, "request",
                                   &cursor->body, &options, error));

@@ -311,6 +311,10 @@ void json_arena(struct yyjson_alc *alc, arena *arena);
 struct yyjson_doc;
 veer_status json_parse(const char *text, size_t bytes, const char *what, arena *arena,
                        struct yyjson_doc **out, veer_error *error);
+/* The same for what may hold a filter or its values: integers that 64 bits do not hold stay raw text,
+ * so that they are refused instead of rounded. */
+veer_status json_parse_exact(const char *text, size_t bytes, const char *what, arena *arena,
+                             struct yyjson_doc **out, veer_error *error);
 /* "an object", "a string", ... of a JSON value: for error texts. */
 struct yyjson_val;
 const char *json_kind(const struct yyjson_val *value);

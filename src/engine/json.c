@@ -81,18 +81,30 @@ static veer_status syntax_error(const char *text, size_t bytes, const char *what
               problem->msg);
 }
 
-veer_status json_parse(const char *text, size_t bytes, const char *what, arena *memory,
-                       struct yyjson_doc **out, veer_error *error)
+static veer_status parse(const char *text, size_t bytes, const char *what, yyjson_read_flag flags,
+                         arena *memory, struct yyjson_doc **out, veer_error *error)
 {
     *out = NULL;
     yyjson_alc alc;
     json_arena(&alc, memory);
     yyjson_read_err problem = {0};
     /* Without YYJSON_READ_INSITU the text is only read. */
-    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text, bytes, 0, &alc, &problem);
+    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text, bytes, flags, &alc, &problem);
     if (!doc) return syntax_error(text, bytes, what, &problem, error);
     *out = doc;
     return VEER_OK;
+}
+
+veer_status json_parse(const char *text, size_t bytes, const char *what, arena *memory,
+                       struct yyjson_doc **out, veer_error *error)
+{
+    return parse(text, bytes, what, 0, memory, out, error);
+}
+
+veer_status json_parse_exact(const char *text, size_t bytes, const char *what, arena *memory,
+                             struct yyjson_doc **out, veer_error *error)
+{
+    return parse(text, bytes, what, YYJSON_READ_BIGNUM_AS_RAW, memory, out, error);
 }
 
 const char *json_kind(const struct yyjson_val *value)
@@ -104,6 +116,8 @@ const char *json_kind(const struct yyjson_val *value)
         return yyjson_get_bool((yyjson_val *)(uintptr_t)value) ? "true" : "false";
     case YYJSON_TYPE_NUM:
         return "a number";
+    case YYJSON_TYPE_RAW:
+        return "a number that 64 bits do not hold";
     case YYJSON_TYPE_STR:
         return "a string";
     case YYJSON_TYPE_ARR:

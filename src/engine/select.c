@@ -1,6 +1,6 @@
 /* Projection: from a stored document to what the request wants of it.
  *
- * A whole document is its stored text. A selection is parsed and written anew with the wanted keys
+ * A whole document is its stored text, with the vectors behind it where all is wanted. A selection is parsed and written anew with the wanted keys
  * in their stored order, "id" first; numbers keep the digits they were given with. A vector
  * field's values are not in the stored text: they are read from the originals and written so that
  * they read back to the same bits. Keys that a document lacks are left out.
@@ -64,6 +64,18 @@ static veer_status parse_keys(yyjson_val *array, const schema *from, arena *memo
     return VEER_OK;
 }
 
+/* Every vector field. */
+static veer_status add_vectors(const schema *from, arena *memory, select_spec *out,
+                               veer_error *error)
+{
+    const field **vectors = arena_array(memory, from->vectors_count, sizeof *vectors);
+    if (!vectors) return error_nomem(error, "select", from->vectors_count * sizeof *vectors);
+    for (size_t i = 0; i < from->fields_count; i++)
+        if (from->fields[i].type == FIELD_VECTOR) vectors[out->vectors_count++] = &from->fields[i];
+    out->vectors = vectors;
+    return VEER_OK;
+}
+
 veer_status select_parse(struct yyjson_val *value, const schema *from, arena *memory,
                          select_spec *out, veer_error *error)
 {
@@ -76,8 +88,18 @@ veer_status select_parse(struct yyjson_val *value, const schema *from, arena *me
         out->is_none = true;
         return VEER_OK;
     }
+    if (yyjson_equals_str(value, "*")) {
+        out->is_whole = true;
+        return add_vectors(from, memory, out, error);
+    }
+    if (yyjson_is_str(value))
+        VEER_FAIL(error, VEER_E_TYPE,
+                  "'select' is the text \"%.40s\"; the only one it may be is \"*\", and keys are "
+                  "given as an array",
+                  yyjson_get_str(value));
     if (!yyjson_is_arr(value))
-        VEER_FAIL(error, VEER_E_TYPE, "'select' must be an array of keys, true or false, not %s",
+        VEER_FAIL(error, VEER_E_TYPE,
+                  "'select' must be an array of keys, \"*\", true or false, not %s",
                   json_kind(value));
     return parse_keys(value, from, memory, out, error);
 }
@@ -148,8 +170,15 @@ static veer_status write_selection(select_reader *reader, uint32_t row, const ch
                                    veer_error *error)
 {
     const select_spec *spec = reader->spec;
-    byte_writer_u8(to, '{'); /* json_open would put a comma between documents */
-    json_text(to, "id", id, id_bytes);
+    if (spec->is_whole) {
+        if (bytes < 2 || json[bytes - 1] != '}')
+            VEER_FAIL(error, VEER_E_CORRUPT, "the stored document '%.*s' is not a JSON object",
+                      (int)id_bytes, id);
+        byte_writer_put(to, json, bytes - 1);
+    } else {
+        byte_writer_u8(to, '{'); /* json_open would put a comma between documents */
+        json_text(to, "id", id, id_bytes);
+    }
     if (spec->keys_count > 0) {
         yyjson_alc alc;
         json_arena(&alc, reader->scratch);
@@ -192,7 +221,10 @@ veer_status select_read(select_reader *reader, size_t index, uint32_t row, byte_
         status = enter_segment(reader, index, error);
     if (status != VEER_OK) return status;
     byte_writer_put(ids, id, id_bytes);
-    if (spec->is_whole) byte_writer_put(documents, json, bytes);
-    if (spec->is_none || spec->is_whole) return VEER_OK;
+    if (spec->is_none) return VEER_OK;
+    if (spec->is_whole && spec->vectors_count == 0) {
+        byte_writer_put(documents, json, bytes);
+        return VEER_OK;
+    }
     return write_selection(reader, row, id, id_bytes, json, bytes, documents, error);
 }

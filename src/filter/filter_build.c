@@ -119,6 +119,9 @@ filter_excerpt excerpt_of_scalar(const filter_scalar *scalar)
         text_print(excerpt.text, sizeof excerpt.text, "%lld", (long long)scalar->integer);
         break;
     case SCALAR_HUGE:
+        if (scalar->text != NULL) return excerpt_of(scalar->text, scalar->bytes, 0);
+        number_print(scalar->number, excerpt.text);
+        break;
     case SCALAR_NUMBER:
         number_print(scalar->number, excerpt.text);
         break;
@@ -396,6 +399,14 @@ filter_scalar scalar_of_json(const struct yyjson_val *json)
             scalar.integer = integer <= INT64_MAX ? (int64_t)integer : 0;
         }
         break;
+    case YYJSON_TYPE_RAW: { /* an integer that 64 bits do not hold, or a number that no double does */
+        const char *end = NULL;
+        scalar.text = yyjson_get_raw(value);
+        scalar.bytes = yyjson_get_len(value);
+        scalar.number = number_read(scalar.text, &end);
+        scalar.kind = isfinite(scalar.number) ? SCALAR_HUGE : SCALAR_NUMBER;
+        break;
+    }
     default:
         break;
     }
