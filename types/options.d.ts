@@ -36,8 +36,6 @@ export interface OpenOptions {
   readonly walBytes?: number | undefined;
   /** A segment is sealed at this many bytes. */
   readonly segmentBytes?: number | undefined;
-  /** Of the rotation; the same seed gives the same codes. */
-  readonly seed?: number | undefined;
   /**
    * Where the engine runs. true: in a worker of its own (default in a page of a browser); false:
    * in this thread (default elsewhere); a URL: in a worker made from that script, which imports
