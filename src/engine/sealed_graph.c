@@ -1,7 +1,8 @@
 /* The graph of a sealed segment's vector field: its stream as sections, and back.
  *
  * Loading trusts nothing: lengths follow from the head, and every number that a search follows is
- * looked at once (graph_is_valid). A graph that is lost or damaged is none: codes are scanned.
+ * looked at once (graph_is_valid). A graph that is lost, damaged or too large for the memory is none:
+ * codes are scanned.
  */
 #include <string.h>
 
@@ -116,7 +117,7 @@ veer_status segment_graph(const segment_vectors *vectors, const graph **out, vee
         if (status == VEER_E_CORRUPT) atomic_store(&from->graph_is_damaged, true);
     }
     thread_mutex_unlock(&sealed->lazy);
-    if (status == VEER_E_CORRUPT) return VEER_OK;
+    if (status == VEER_E_CORRUPT || status == VEER_E_NOMEM) return VEER_OK;
     *out = atomic_load(&from->graph);
     return status;
 }
