@@ -1,5 +1,5 @@
 /* 8-bit codes, the SIMD128 tier: as avx2_sq8.c, 8 dimensions at a time. A load of 8 bytes widens
- * them in the same instruction; two nodes share the loads of the query.
+ * them in the same instruction. Nodes are fetched together by reading a byte of each cache line.
  *
  * Compiled with -msimd128. Threads: pure functions.
  */
@@ -42,38 +42,57 @@ INLINE v128_t squared(v128_t a, v128_t b)
     return wasm_i32x4_dot_i16x8(difference, difference);
 }
 
+/* Of codes that are fetched together: half of a small cache of the first level. */
+#define FETCH_BYTES 16384u
+
+/* How many nodes, from `first` on, are in the cache after this. */
+static __attribute__((noinline)) size_t
+fetch_codes(const int8_t *codes, size_t padded, const uint32_t *nodes, size_t first, size_t count)
+{
+    size_t end = first + 1 + FETCH_BYTES / padded;
+    if (end > count) end = count;
+    for (size_t n = first; n < end; n++) {
+        const int8_t *code = codes + nodes[n] * padded;
+        for (size_t at = 0; at < padded; at += 64)
+            (void)*(const volatile int8_t *)(code + at);
+    }
+    return end;
+}
+
 void sq8_l2_simd128(const int8_t *code, const int8_t *codes, size_t padded, const uint32_t *nodes,
                     size_t count, int32_t *distances)
 {
-    for (size_t n = 0; n < count; n += 2) {
-        const int8_t *first = codes + nodes[n] * padded;
-        const int8_t *second = n + 1 < count ? codes + nodes[n + 1] * padded : first;
-        v128_t sums[2] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
-        for (size_t i = 0; i < padded; i += 8) {
-            v128_t own = wasm_i16x8_load8x8(code + i);
-            sums[0] = wasm_i32x4_add(sums[0], squared(own, wasm_i16x8_load8x8(first + i)));
-            sums[1] = wasm_i32x4_add(sums[1], squared(own, wasm_i16x8_load8x8(second + i)));
+    size_t fetched = 0;
+    for (size_t n = 0; n < count; n++) {
+        if (n == fetched) fetched = fetch_codes(codes, padded, nodes, n, count);
+        const int8_t *other = codes + nodes[n] * padded;
+        v128_t even = wasm_i32x4_splat(0);
+        v128_t odd = even;
+        for (size_t i = 0; i < padded; i += 16) {
+            even = wasm_i32x4_add(
+                even, squared(wasm_i16x8_load8x8(code + i), wasm_i16x8_load8x8(other + i)));
+            odd = wasm_i32x4_add(
+                odd, squared(wasm_i16x8_load8x8(code + i + 8), wasm_i16x8_load8x8(other + i + 8)));
         }
-        distances[n] = add_lanes(sums[0]);
-        if (n + 1 < count) distances[n + 1] = add_lanes(sums[1]);
+        distances[n] = add_lanes(wasm_i32x4_add(even, odd));
     }
 }
 
 void sq8_dot_simd128(const int16_t *query, const int8_t *codes, size_t padded,
                      const uint32_t *nodes, size_t count, int32_t *dots)
 {
-    for (size_t n = 0; n < count; n += 2) {
-        const int8_t *first = codes + nodes[n] * padded;
-        const int8_t *second = n + 1 < count ? codes + nodes[n + 1] * padded : first;
-        v128_t sums[2] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
-        for (size_t i = 0; i < padded; i += 8) {
-            v128_t own = wasm_v128_load(query + i);
-            sums[0] =
-                wasm_i32x4_add(sums[0], wasm_i32x4_dot_i16x8(own, wasm_i16x8_load8x8(first + i)));
-            sums[1] =
-                wasm_i32x4_add(sums[1], wasm_i32x4_dot_i16x8(own, wasm_i16x8_load8x8(second + i)));
+    size_t fetched = 0;
+    for (size_t n = 0; n < count; n++) {
+        if (n == fetched) fetched = fetch_codes(codes, padded, nodes, n, count);
+        const int8_t *code = codes + nodes[n] * padded;
+        v128_t even = wasm_i32x4_splat(0);
+        v128_t odd = even;
+        for (size_t i = 0; i < padded; i += 16) {
+            even = wasm_i32x4_add(even, wasm_i32x4_dot_i16x8(wasm_v128_load(query + i),
+                                                             wasm_i16x8_load8x8(code + i)));
+            odd = wasm_i32x4_add(odd, wasm_i32x4_dot_i16x8(wasm_v128_load(query + i + 8),
+                                                           wasm_i16x8_load8x8(code + i + 8)));
         }
-        dots[n] = add_lanes(sums[0]);
-        if (n + 1 < count) dots[n + 1] = add_lanes(sums[1]);
+        dots[n] = add_lanes(wasm_i32x4_add(even, odd));
     }
 }
