@@ -87,14 +87,19 @@ function wasmTables(lines) {
   );
   const builds = engines(lines).map((engine) => {
     const [line] = of(lines, engine);
-    const searchable = line.searchable_s ?? line.build_s;
-    return [engine, digits(searchable, 2), digits(line.build_s, 2), mebibytes(line.bytes_memory)];
+    const built = [line.build_cpu_s, line.build_s];
+    const searchable = line.searchable_s ? [line.searchable_cpu_s, line.searchable_s] : built;
+    const show = (seconds) => seconds.map((value) => digits(value, 2)).join(' / ');
+    return [engine, show(searchable), show(built), mebibytes(line.bytes_memory)];
   });
   return [
     ...compared.lines,
     ...bars([...verdicts, ...againstNative]),
     '',
-    ...table(['engine', 'searchable after, wall s', 'index built in, wall s', 'memory'], builds),
+    ...table(
+      ['engine', 'searchable after, CPU / wall s', 'index built, CPU / wall s', 'memory'],
+      builds,
+    ),
     '',
     ...table(curveHeader, lines.map(curveRow)),
   ];
@@ -273,7 +278,7 @@ const sections = {
 
 const intro = `# Results
 
-Written by \`bench/report.mjs\` from \`bench/results.jsonl\`; \`npm run bench\` measures anew. One thread, k = 10, recall@10 (a row as near as the k-th true one counts, for every engine). Rounds are interleaved (A B A B ...); figures are medians over rounds, ratios are taken inside a round. QPS at a recall is interpolated between the measured settings; where an engine's fastest setting finds more, that setting counts. CPU is process CPU time. The machines are shared and noisy: compare ratios, not absolute figures. hnswlib 0.8.0 with M 16, efConstruction 200, compiled -O3 -march=native; Veer as it is shipped.
+Written by \`bench/report.mjs\` from \`bench/results.jsonl\`; \`npm run bench\` measures anew. One thread, k = 10, recall@10 (a row as near as the k-th true one counts, for every engine). Rounds are interleaved (A B A B ...); figures are medians over rounds, ratios are taken inside a round. QPS at a recall is interpolated between the measured settings; where an engine's fastest setting finds more, that setting counts. CPU is process CPU time. The machines are shared and noisy: compare ratios, not absolute figures. hnswlib 0.8.0 with M 16, efConstruction 200, compiled -O3 -march=native; its index may have been built in an earlier run (build/bench/peers). Other peers have the same M and efConstruction, in the versions of bench/package.json. Veer as it is shipped; a row named scan has no graph, one named graph has had all background work done.
 `;
 
 /** RESULTS.md as text. */

@@ -10,7 +10,7 @@
 
 import { readFileSync } from 'node:fs';
 import { VectorIndex, open, vector } from '../dist/index_node.js';
-import { peers } from './lib/node_peers.mjs';
+import { peers, startClock } from './lib/node_peers.mjs';
 
 const options = JSON.parse(process.argv[2]);
 const { k, rounds, metric } = options;
@@ -78,8 +78,6 @@ function add(engine, setting, search, extra) {
   settings.push({ engine, setting, search, extra, cpu: [], wall: [], latencies: [] });
 }
 
-const seconds = () => performance.now() / 1000;
-
 /** Whether an index can be asked for a graph: what it knows, it refuses where it makes no sense. */
 async function hasGraphRows() {
   try {
@@ -95,7 +93,7 @@ async function addVectorIndex(name, graphRows, recalls) {
   if (!isKnown && graphRows > 0) return;
   const index = await VectorIndex.create({ dims, metric, ...(isKnown && { graphRows }) });
   held.push(index);
-  const start = seconds();
+  const clock = startClock();
   const step = 4096;
   for (let first = 0; first < base.rows; first += step) {
     const end = Math.min(first + step, base.rows);
@@ -103,10 +101,10 @@ async function addVectorIndex(name, graphRows, recalls) {
     index.add(keys, base.values.subarray(first * dims, end * dims));
   }
   index.optimize();
-  const build = seconds() - start;
+  const build = clock();
   for (const recall of recalls) {
     const search = (i) => Array.from(index.search(queries.row(i), k, { recall }).keys, Number);
-    const extra = { asked: recall, build_s: build, bytes_memory: index.memory };
+    const extra = { asked: recall, ...build, bytes_memory: index.memory };
     add(name, `recall=${recall}`, search, extra);
   }
 }
@@ -116,7 +114,7 @@ async function addCollection(name, graphRows, recalls) {
   const database = await open('memory:', { graphRows, autoWork: false, segmentBytes: 2 ** 30 });
   held.push(database);
   const documents = await database.collection('documents', { v: vector(dims, { metric }) });
-  const start = seconds();
+  const clock = startClock();
   const ids = Array.from({ length: base.rows }, (_, i) => String(i));
   const step = 8192;
   for (let first = 0; first < base.rows; first += step) {
@@ -125,9 +123,10 @@ async function addCollection(name, graphRows, recalls) {
     await documents.upsert({ ids: ids.slice(first, end), vectors });
   }
   await database.checkpoint();
-  const searchable = seconds() - start;
+  const searchable = clock();
+  const graphClock = startClock();
   while (await database.work(1000)); // false: nothing is left
-  const build = seconds() - start - searchable;
+  const build = graphRows > 0 ? graphClock() : {};
   const { memory, storage } = await database.stats();
   for (const recall of recalls) {
     const query = await documents.prepare({ k, recall, select: false });
@@ -141,8 +140,9 @@ async function addCollection(name, graphRows, recalls) {
     add(name, `recall=${recall}`, search, {
       asked: recall,
       method,
-      searchable_s: searchable,
-      build_s: graphRows > 0 ? build : null,
+      searchable_s: searchable.build_s,
+      searchable_cpu_s: searchable.build_cpu_s,
+      ...build,
       bytes_memory: memory.used + storage.total, // its storage is memory
     });
   }

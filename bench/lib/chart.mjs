@@ -1,4 +1,5 @@
-// Recall against queries a second as SVG: a line an engine, speed on a logarithmic scale.
+// Recall against queries a second as SVG: a line an engine. Speed has a logarithmic scale, and so has
+// what recall lacks of 1, because that is where engines differ.
 
 import { engines, of } from './tables.mjs';
 
@@ -8,7 +9,9 @@ const left = 70;
 const right = 20;
 const top = 40;
 const bottom = 50;
-const lowestRecall = 0.7;
+const recalls = [0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
+const lowest = recalls[0];
+const highest = 0.9995; // more is drawn there
 const colours = ['#0b6e99', '#d9730d', '#448361', '#9065b0', '#787774'];
 
 const text = (x, y, anchor, content, extra = '') =>
@@ -27,13 +30,13 @@ function ticks(from, to) {
 
 /** The chart of one set's measurements, as the text of an SVG file. */
 export function chart(set, lines) {
-  const points = lines.filter(({ recall, qps }) => recall >= lowestRecall && qps > 0);
+  const points = lines.filter(({ recall, qps }) => recall >= lowest && qps > 0);
   if (points.length === 0) return '<svg xmlns="http://www.w3.org/2000/svg"/>\n';
   const speeds = points.map(({ qps }) => qps);
   const scale = ticks(Math.max(1, Math.min(...speeds)), Math.max(...speeds));
   const [low, high] = [Math.log(scale[0]), Math.log(scale.at(-1))];
-  const x = (recall) =>
-    left + ((recall - lowestRecall) / (1 - lowestRecall)) * (width - left - right);
+  const lack = (recall) => Math.log((1 - lowest) / (1 - Math.min(recall, highest)));
+  const x = (recall) => left + (lack(recall) / lack(highest)) * (width - left - right);
   const y = (qps) =>
     height - bottom - ((Math.log(qps) - low) / (high - low || 1)) * (height - top - bottom);
   const parts = [];
@@ -41,9 +44,9 @@ export function chart(set, lines) {
     parts.push(line(left, y(tick), width - right, y(tick)));
     parts.push(text(left - 8, y(tick) + 4, 'end', tick.toLocaleString('en-US')));
   }
-  for (let recall = lowestRecall; recall < 1.001; recall += 0.05) {
+  for (const recall of recalls) {
     parts.push(line(x(recall), top, x(recall), height - bottom));
-    parts.push(text(x(recall), height - bottom + 18, 'middle', recall.toFixed(2)));
+    parts.push(text(x(recall), height - bottom + 18, 'middle', String(recall)));
   }
   const axis = (left + width - right) / 2;
   parts.push(text(axis, height - 12, 'middle', 'recall@10'));
