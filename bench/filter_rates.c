@@ -1,13 +1,14 @@
 /* Filtered search: recall and speed by selectivity, one thread, one query at a time:
  *
- *   filter_rates BASE QUERIES METRIC FOLDER GRAPH ROUNDS K
+ *   filter_rates BASE QUERIES METRIC FOLDER GRAPH ROUNDS K LIMIT
  *
  * Makes a database in FOLDER (removed by the caller) whose documents have a number `u` that has
  * nothing to do with the vector, and a number `p`, the place of the row in the order along the
  * direction in which the vectors vary most. A filter is a range of one of them: of `u`; of `p` around the query's
  * own place (correlated: matches are near); of `p` at the far end from it (anti-correlated). Selectivities are
  * 50 % to 0.01 %. The true neighbours are found by comparing every row. hnswlib's unfiltered search
- * at several ef runs in the same rounds. One JSON object a setting.
+ * at several ef runs in the same rounds. Only the first LIMIT queries are asked (0: all); all background work
+ * is done before, so that the rows have a graph. One JSON object a setting.
  */
 #define _GNU_SOURCE
 #include <math.h>
@@ -182,6 +183,9 @@ static void write_rows(bench *b)
         bench_must(veer_write(b->database, &operation, 1, NULL, &error), &error, "veer_write");
     }
     bench_must(veer_checkpoint(b->database, NULL, NULL, &error), &error, "veer_checkpoint");
+    bool left = true;
+    while (left)
+        bench_must(veer_work(b->database, -1, &left, &error), &error, "veer_work");
     free(documents);
 }
 
@@ -194,9 +198,9 @@ static void make_database(bench *b, const char *folder, const char *metric)
              "{\"fields\": {\"vector\": {\"type\": \"vector\", \"dims\": %zu, \"metric\": \"%s\"}, "
              "\"u\": {\"type\": \"number\"}, \"p\": {\"type\": \"number\"}}}",
              b->base.dims, metric);
-    bench_must(
-        veer_open(path, NULL, "{\"create\": true, \"sync\": \"none\"}", NULL, &b->database, &error),
-        &error, path);
+    bench_must(veer_open(path, NULL, "{\"create\": true, \"sync\": \"none\", \"graphRows\": 1}",
+                         NULL, &b->database, &error),
+               &error, path);
     bench_must(veer_collection_open(b->database, "documents", schema, &b->collection, &error),
                &error, path);
     write_rows(b);
@@ -366,8 +370,8 @@ static void measure(bench *b)
 
 int main(int argc, char **argv)
 {
-    if (argc != 8) {
-        fprintf(stderr, "filter_rates BASE QUERIES METRIC FOLDER GRAPH ROUNDS K\n");
+    if (argc != 9) {
+        fprintf(stderr, "filter_rates BASE QUERIES METRIC FOLDER GRAPH ROUNDS K LIMIT\n");
         return 2;
     }
     static bench b;
@@ -380,6 +384,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "ROUNDS is 1-%u, K 1-%u\n", ROUNDS_MAX, K_MAX);
         return 2;
     }
+    size_t limit = (size_t)atoi(argv[8]);
+    if (limit > 0 && limit < b.queries.rows) b.queries.rows = limit;
     if (b.metric == VEER_METRIC_COSINE) {
         vecs_normalise(&b.base);
         vecs_normalise(&b.queries);

@@ -3,33 +3,29 @@
 //
 //   node bench/report.mjs     writes bench/RESULTS.md anew
 
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { at } from '../scripts/lib/build.mjs';
+import { chart } from './lib/chart.mjs';
 import { median, ratio, roundsAt } from './lib/curves.mjs';
+import { graphTables } from './lib/graph_tables.mjs';
 import { readLines } from './lib/record.mjs';
-
-const digits = (value, places) =>
-  value === null || value === undefined ? '–' : value.toFixed(places);
-const whole = (value) =>
-  value === null || value === undefined ? '–' : Math.round(value).toLocaleString('en-US');
-const times = (value) => (value === null ? '–' : `${value.toFixed(2)}x`);
-const mebibytes = (bytes) => (bytes === null ? '–' : `${(bytes / 2 ** 20).toFixed(1)} MiB`);
-
-function table(header, rows) {
-  return [header, header.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`);
-}
-
-/** A bar with its verdict; `value` null: it could not be measured. */
-function bar(text, value, holds, shown) {
-  const verdict = value === null ? 'not measured' : holds(value) ? 'met' : '**missed**';
-  return [text, value === null ? '–' : shown(value), verdict];
-}
-
-const bars = (rows) => ['', ...table(['bar', 'result', 'verdict'], rows)];
-const of = (lines, engine) => lines.filter((line) => line.engine === engine);
-/** Engines in the order of their first lines. */
-const engines = (lines) => [...new Set(lines.map((line) => line.engine))];
+import {
+  bar,
+  bars,
+  compareAt,
+  curveHeader,
+  curveRow,
+  digits,
+  engines,
+  mebibytes,
+  of,
+  table,
+  times,
+  veerEngines,
+  whole,
+} from './lib/tables.mjs';
 
 function importTables(lines) {
   const [veer] = of(lines, 'veer-cli');
@@ -52,48 +48,6 @@ function importTables(lines) {
   ];
 }
 
-const curveRow = (line) => [
-  line.engine,
-  line.setting,
-  digits(line.recall, 4),
-  whole(line.qps),
-  whole(line.qps_wall),
-  digits(line.p50_us, 1),
-  digits(line.p99_us, 1),
-  mebibytes(line.bytes_memory),
-];
-const curveHeader = [
-  'engine',
-  'setting',
-  'recall',
-  'QPS CPU',
-  'QPS wall',
-  'p50 us',
-  'p99 us',
-  'memory',
-];
-
-/** QPS of every engine at some recalls, and its ratio to the peer's. */
-function compareAt(lines, peer, recalls) {
-  const speeds = engines(lines).map((engine) => {
-    const own = of(lines, engine).filter((line) => line.setting !== 'exact');
-    return { engine, at: recalls.map((recall) => roundsAt(own, recall)) };
-  });
-  const reference = speeds.find((speed) => speed.engine === peer);
-  const ratios = (speed) => recalls.map((_, i) => ratio(speed.at[i], reference.at[i]));
-  const qps = (rounds) => (rounds.includes(null) ? null : median(rounds));
-  const rows = speeds.map((speed) => [
-    speed.engine,
-    ...recalls.flatMap((_, i) => [whole(qps(speed.at[i])), times(ratios(speed)[i])]),
-  ]);
-  const header = ['engine', ...recalls.flatMap((r) => [`QPS at ${r}`, `against ${peer}`])];
-  const find = (engine) => {
-    const speed = speeds.find((one) => one.engine === engine);
-    return speed ? ratios(speed) : recalls.map(() => null);
-  };
-  return { lines: table(header, rows), ratios: find };
-}
-
 function searchTables(lines) {
   const compared = compareAt(lines, 'hnswlib', [0.9, 0.95, 0.99]);
   const verdict = (engine) =>
@@ -105,7 +59,7 @@ function searchTables(lines) {
     );
   return [
     ...compared.lines,
-    ...bars([verdict('veer-database'), verdict('veer-index')]),
+    ...bars(veerEngines(lines).map(verdict)),
     '',
     ...table(curveHeader, lines.map(curveRow)),
   ];
@@ -113,16 +67,39 @@ function searchTables(lines) {
 
 function wasmTables(lines) {
   const compared = compareAt(lines, 'hnswlib-wasm', [0.9, 0.95, 0.99]);
-  const verdict = (engine) =>
+  const native = compareAt(lines, 'hnswlib-node (native)', [0.95]);
+  const verdicts = veerEngines(lines).map((engine) =>
     bar(
       `${engine}: >= 3x hnswlib-wasm at recall 0.95`,
       compared.ratios(engine)[1],
       (x) => x >= 3,
       times,
-    );
+    ),
+  );
+  const graphs = veerEngines(lines).filter((engine) => engine.includes('graph'));
+  const againstNative = graphs.map((engine) =>
+    bar(
+      `${engine}: >= 1x native hnswlib (hnswlib-node) at recall 0.95`,
+      native.ratios(engine)[0],
+      (x) => x >= 1,
+      times,
+    ),
+  );
+  const builds = engines(lines).map((engine) => {
+    const [line] = of(lines, engine);
+    const built = [line.build_cpu_s, line.build_s];
+    const searchable = line.searchable_s ? [line.searchable_cpu_s, line.searchable_s] : built;
+    const show = (seconds) => seconds.map((value) => digits(value, 2)).join(' / ');
+    return [engine, show(searchable), show(built), mebibytes(line.bytes_memory)];
+  });
   return [
     ...compared.lines,
-    ...bars([verdict('veer-index (wasm)'), verdict('veer-collection (wasm)')]),
+    ...bars([...verdicts, ...againstNative]),
+    '',
+    ...table(
+      ['engine', 'searchable after, CPU / wall s', 'index built, CPU / wall s', 'memory'],
+      builds,
+    ),
     '',
     ...table(curveHeader, lines.map(curveRow)),
   ];
@@ -185,25 +162,38 @@ function kernelTables(lines) {
   ];
 }
 
-function openTables([line]) {
+function openTables(lines) {
+  const row = (what, show) => [what, ...lines.map(show)];
+  const memory = (part) =>
+    row(part === 'mapped' ? 'mapped (file-backed, apart)' : `veer_stats memory: ${part}`, (line) =>
+      mebibytes(line.memory[part]),
+    );
   const rows = [
-    ['open, median', `${digits(line.open_ms, 2)} ms`],
-    [
+    row('open, median', (line) => `${digits(line.open_ms, 2)} ms`),
+    row(
       'first search (maps pages, verifies the blocks it touches)',
-      `${digits(line.first_search_ms, 2)} ms`,
-    ],
-    ['private memory of the process after open', mebibytes(line.private_bytes_open)],
-    ['private memory of the process after 200 searches', mebibytes(line.private_bytes_search)],
-    ...Object.entries(line.memory).map(([part, bytes]) => [
-      part === 'mapped' ? 'mapped (file-backed, apart)' : `veer_stats memory: ${part}`,
-      mebibytes(bytes),
-    ]),
-    ['on disk', mebibytes(line.bytes_disk)],
+      (line) => `${digits(line.first_search_ms, 2)} ms`,
+    ),
+    row('private memory of the process after open', (line) => mebibytes(line.private_bytes_open)),
+    row('private memory of the process after 200 searches', (line) =>
+      mebibytes(line.private_bytes_search),
+    ),
+    row('file-backed memory of the process after 200 searches', (line) =>
+      mebibytes(line.file_bytes_search ?? null),
+    ),
+    ...Object.keys(lines[0].memory).map(memory),
+    row('on disk', (line) => mebibytes(line.bytes_disk)),
   ];
-  const shown = (x) => `${x.toFixed(2)} ms`;
+  const verdict = (line) =>
+    bar(
+      `${line.engine}: open <= 20 ms native`,
+      line.open_ms,
+      (x) => x <= 20,
+      (x) => `${x.toFixed(2)} ms`,
+    );
   return [
-    ...table(['what', 'figure'], rows),
-    ...bars([bar('open <= 20 ms native', line.open_ms, (x) => x <= 20, shown)]),
+    ...table(['what', ...lines.map((line) => line.engine)], rows),
+    ...bars(lines.map(verdict)),
   ];
 }
 
@@ -277,8 +267,9 @@ function filterTables(lines) {
 
 const sections = {
   import: ['Durable and searchable', importTables],
-  search: ['Search without a graph, native', searchTables],
-  wasm: ['Search without a graph, in Node', wasmTables],
+  graph: ['Graphs beside hnswlib', graphTables],
+  search: ['Search, native', searchTables],
+  wasm: ['Search in Node', wasmTables],
   kernels: ['Kernels: 1-bit scan beside f32 scan', kernelTables],
   open: ['Open', openTables],
   write: ['Acknowledged writes', writeTables],
@@ -287,7 +278,7 @@ const sections = {
 
 const intro = `# Results
 
-Written by \`bench/report.mjs\` from \`bench/results.jsonl\`; \`npm run bench\` measures anew. One thread, k = 10, recall@10 (a row as near as the k-th true one counts, for every engine). Rounds are interleaved (A B A B ...); figures are medians over rounds, ratios are taken inside a round. QPS at a recall is interpolated between the measured settings; where an engine's fastest setting finds more, that setting counts. CPU is process CPU time. The machines are shared and noisy: compare ratios, not absolute figures. hnswlib 0.8.0 with M 16, efConstruction 200, compiled -O3 -march=native; Veer as it is shipped.
+Written by \`bench/report.mjs\` from \`bench/results.jsonl\`; \`npm run bench\` measures anew. One thread, k = 10, recall@10 (a row as near as the k-th true one counts, for every engine). Rounds are interleaved (A B A B ...); figures are medians over rounds, ratios are taken inside a round. QPS at a recall is interpolated between the measured settings; where an engine's fastest setting finds more, that setting counts. CPU is process CPU time. The machines are shared and noisy: compare ratios, not absolute figures. hnswlib 0.8.0 with M 16, efConstruction 200, compiled -O3 -march=native; its index may have been built in an earlier run (build/bench/peers). Other peers have the same M and efConstruction, in the versions of bench/package.json. Veer as it is shipped; a row named scan has no graph, one named graph has had all background work done.
 `;
 
 /** RESULTS.md as text. */
@@ -314,6 +305,17 @@ export function report(lines) {
   return `${parts.join('\n').trimEnd()}\n`;
 }
 
+/** Writes RESULTS.md into the folder, and a chart of every set's graphs into charts/. */
+export function writeReport(lines, folder) {
+  writeFileSync(join(folder, 'RESULTS.md'), report(lines));
+  const own = lines.filter((line) => line.bench === 'graph');
+  for (const set of new Set(own.map((line) => line.set))) {
+    mkdirSync(join(folder, 'charts'), { recursive: true });
+    const measured = own.filter((line) => line.set === set);
+    writeFileSync(join(folder, 'charts', `${set}.svg`), chart(set, measured));
+  }
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  writeFileSync(at('bench', 'RESULTS.md'), report(readLines(at('bench', 'results.jsonl'))));
+  writeReport(readLines(at('bench', 'results.jsonl')), at('bench'));
 }

@@ -3,25 +3,30 @@
 // Every suite returns measurements; they become lines of results.jsonl (lib/record.mjs), from which
 // report.mjs writes RESULTS.md. Suites of the same name on the same set replace their earlier lines.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { at } from '../scripts/lib/build.mjs';
 import { ScriptError, main } from '../scripts/lib/run.mjs';
 import { buildNative, prepareHnswlib, preparePackages } from './lib/peers.mjs';
 import { Record } from './lib/record.mjs';
 import { dataSet, setNames } from './lib/sets.mjs';
-import { report } from './report.mjs';
+import { writeReport } from './report.mjs';
 
-const suites = ['import', 'search', 'wasm', 'kernels', 'open', 'write', 'filter'];
+const suites = ['import', 'search', 'wasm', 'kernels', 'open', 'write', 'filter', 'graph'];
 
 const help = `npm run bench [-- options]
 
   --only a,b     these suites alone: ${suites.join(', ')}
-  --set NAME     data set (default apt-lsa-128): ${setNames.join(', ')}
+  --set NAME     data set (default apt-lsa-128; the graph suite goes through several):
+                 ${setNames.slice(0, 3).join(', ')},
+                 ${setNames.slice(3).join(', ')}
   --rounds N     interleaved rounds, of which the median counts (default 7)
-  --quick        small generated set, 3 rounds, results in build/bench: to see that all of it runs
+  --limit N      the first N queries alone
+  --fresh        build the peers' indexes anew instead of taking those that are in build/bench/peers
+  --quick        small generated set, 3 rounds, to see that all of it runs
 
-Results go to bench/results.jsonl and bench/RESULTS.md. Run it on a quiet machine.`;
+$VEER_BENCH_SETS may name a folder with generated sets (bench/make_vectors.c) that are ready.
+Results of --quick and --limit go to build/bench, all others to bench/results.jsonl and bench/RESULTS.md. Run it on a quiet machine.`;
 
 await main(async () => {
   const { values } = parseArgs({
@@ -29,6 +34,8 @@ await main(async () => {
       only: { type: 'string' },
       set: { type: 'string' },
       rounds: { type: 'string' },
+      limit: { type: 'string' },
+      fresh: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -44,9 +51,13 @@ await main(async () => {
   if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= 99)) {
     throw new ScriptError('--rounds is a number from 1 to 99.');
   }
-  const name = values.set ?? (values.quick ? 'clusters-4k-128' : 'apt-lsa-128');
-  if (!setNames.includes(name)) {
-    throw new ScriptError(`No set '${name}'. There are: ${setNames.join(', ')}.`);
+  const limit = Number(values.limit ?? 0);
+  if (!(Number.isInteger(limit) && limit >= 0)) {
+    throw new ScriptError('--limit is a number of queries.');
+  }
+  const chosen = values.set ?? (values.quick ? 'clusters-4k-128' : undefined);
+  if (chosen && !setNames.includes(chosen)) {
+    throw new ScriptError(`No set '${chosen}'. There are: ${setNames.join(', ')}.`);
   }
 
   prepareHnswlib();
@@ -54,24 +65,27 @@ await main(async () => {
   const program = buildNative();
   const work = at('build', 'bench', 'work');
   mkdirSync(work, { recursive: true });
-  const set = dataSet(name, program);
 
-  const folder = values.quick ? at('build', 'bench') : at('bench');
+  const folder = values.quick || limit > 0 ? at('build', 'bench') : at('bench');
   const command = ['npm run bench', ...(process.argv.length > 2 ? ['--'] : [])];
   const record = new Record(
     `${folder}/results.jsonl`,
     [...command, ...process.argv.slice(2)].join(' '),
   );
-  const bench = { set, rounds, program, work, isQuick: values.quick };
-  const write = () => writeFileSync(`${folder}/RESULTS.md`, report(record.lines));
+  const say = (text) => console.log(`  ${text}`);
+  const bench = { rounds, limit, program, work, say };
   for (const suite of wanted) {
-    const started = performance.now();
-    console.log(`bench: ${suite}`);
-    const say = (text) => console.log(`  ${text}`);
-    const { run } = await import(`./suites/${suite}.mjs`);
-    record.put(suite, suite === 'kernels' ? 'random' : set.name, await run({ ...bench, say }));
-    write();
-    say(`${((performance.now() - started) / 1000).toFixed(1)} s`);
+    const { run, sets = ['apt-lsa-128'] } = await import(`./suites/${suite}.mjs`);
+    for (const name of chosen ? [chosen] : sets) {
+      const set = dataSet(name, program);
+      if (!set) continue;
+      const started = performance.now();
+      console.log(`bench: ${suite}, ${suite === 'kernels' ? 'random rows' : set.name}`);
+      const lines = await run({ ...bench, set, isQuick: values.quick, isFresh: values.fresh });
+      record.put(suite, suite === 'kernels' ? 'random' : set.name, lines);
+      writeReport(record.lines, folder);
+      say(`${((performance.now() - started) / 1000).toFixed(1)} s`);
+    }
   }
   console.log(`bench: results in ${folder}/RESULTS.md`);
 });

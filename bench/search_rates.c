@@ -1,13 +1,20 @@
-/* Recall and speed of search, one thread, one query at a time, against hnswlib in the same process:
+/* Recall and speed of search, one thread, one query at a time, of several engines in one process:
  *
- *   search_rates BASE QUERIES TRUTH METRIC DATABASE GRAPH ROUNDS K ENGINES
+ *   search_rates BASE QUERIES TRUTH METRIC ROUNDS K LIMIT ENGINE...
  *
- * DATABASE holds BASE with row numbers as ids; GRAPH is hnswlib's, built from BASE; ENGINES is a
- * comma-separated part of veer-database, veer-index, hnswlib. Every setting of every engine runs
- * all queries once to warm up and to measure its recall, then once a round; rounds go through all
- * settings, so that what disturbs the machine disturbs all of them. One JSON object a setting:
- * recall, queries a second by process CPU time and by the wall clock for each round, percentiles of
- * a query's wall time over all rounds, rows visited.
+ * An ENGINE is NAME=KIND:PATH, with the kinds
+ *
+ *   scan, graph  a database at PATH that holds BASE with row numbers as ids, without graphs and
+ *                with them
+ *   index        veer.h's index level, made of BASE; PATH is its option graphRows. Where the
+ *                library has no such option, 0 is what it does, and others are left out
+ *   hnswlib      hnswlib's index at PATH, built from BASE
+ *
+ * Only the first LIMIT queries are asked (0: all). Every setting of every engine runs all of them
+ * once to warm up and to measure its recall, then once a round; rounds go through all settings, so
+ * that what disturbs the machine disturbs all of them. One JSON object a setting: recall, queries a
+ * second by process CPU time and by the wall clock for each round, percentiles of a query's wall
+ * time over all rounds, rows visited, and the method that the plan chose.
  */
 #define _GNU_SOURCE
 #include "peer_hnswlib.h"
@@ -15,16 +22,30 @@
 
 #define K_MAX 1000u
 #define ROUNDS_MAX 99u
-#define SETTINGS_MAX 64u
+#define ENGINES_MAX 8u
+#define SETTINGS_MAX 128u
 #define EXACT_QUERIES 50u
+#define EXACT 2.0 /* among recalls */
 
-typedef enum engine { ENGINE_DATABASE, ENGINE_INDEX, ENGINE_HNSWLIB } engine;
-static const char *const engine_names[] = {"veer-database", "veer-index", "hnswlib"};
+typedef enum engine_kind { KIND_SCAN, KIND_GRAPH, KIND_INDEX, KIND_HNSWLIB, KINDS } engine_kind;
+static const char *const kind_names[KINDS] = {"scan", "graph", "index", "hnswlib"};
+
+typedef struct engine {
+    engine_kind kind;
+    char name[64];
+    veer_database *database;
+    veer_collection *collection;
+    veer_snapshot *snapshot;
+    veer_index *index;
+    double index_seconds;
+    peer_hnsw *peer;
+} engine;
 
 typedef struct setting {
-    engine engine;
-    double effort; /* recall asked for, or ef; 2: exact */
+    engine *engine;
+    double effort; /* recall asked for, EXACT, or ef */
     veer_query *query;
+    char method[16]; /* databases: of the plan */
     double recall, visited;
     double cpu_qps[ROUNDS_MAX], wall_qps[ROUNDS_MAX];
     double *latencies; /* rounds * count */
@@ -35,72 +56,94 @@ typedef struct bench {
     vecs base, queries, truth, unit_queries;
     veer_metric metric;
     size_t k, rounds;
-    veer_database *database;
-    veer_collection *collection;
-    veer_snapshot *snapshot;
-    veer_index *index;
-    peer_hnsw *peer;
+    engine engines[ENGINES_MAX];
+    size_t engines_count;
     setting settings[SETTINGS_MAX];
     size_t settings_count;
-    double index_seconds;
 } bench;
 
-static const double recalls[] = {0.5,  0.7,  0.8,   0.85,  0.9,   0.93, 0.95, 0.97,
-                                 0.98, 0.99, 0.995, 0.998, 0.999, 1.0,  2.0};
+static const double scan_recalls[] = {0.7,  0.8,  0.85,  0.9,   0.93, 0.95, 0.97,
+                                      0.98, 0.99, 0.995, 0.999, 1.0,  EXACT};
+static const double graph_recalls[] = {0.7,  0.8,   0.85, 0.9,   0.93,  0.95, 0.965,
+                                       0.98, 0.985, 0.99, 0.995, 0.998, 0.999};
 static const double efs[] = {10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 450, 640};
 
-static void open_database(bench *b, const char *path)
+static void open_database(engine *of, const char *path)
 {
     veer_error error;
-    bench_must(veer_open(path, NULL, "{\"mode\": \"readonly\"}", NULL, &b->database, &error),
+    bench_must(veer_open(path, NULL, "{\"mode\": \"readonly\"}", NULL, &of->database, &error),
                &error, path);
-    bench_must(veer_collection_open(b->database, "documents", NULL, &b->collection, &error), &error,
-               path);
-    bench_must(veer_snapshot_open(b->database, &b->snapshot, &error), &error, path);
+    bench_must(veer_collection_open(of->database, "documents", NULL, &of->collection, &error),
+               &error, path);
+    bench_must(veer_snapshot_open(of->database, &of->snapshot, &error), &error, path);
 }
 
-/* False where this build has no index level. */
-static bool make_index(bench *b)
+/* False: the library has no index of this kind. */
+static bool make_index(const bench *b, engine *of, const char *graph_rows)
 {
     veer_error error;
-    char options[80];
+    char options[128];
     static const char *const metrics[] = {"cosine", "dot", "l2"};
-    snprintf(options, sizeof options, "{\"dims\": %zu, \"metric\": \"%s\"}", b->base.dims,
-             metrics[b->metric]);
-    veer_status status = veer_index_new(options, NULL, &b->index, &error);
-    if (status == VEER_E_UNSUPPORTED) return false;
+    const char *form = "{\"dims\": %zu, \"metric\": \"%s\", \"graphRows\": %s}";
+    snprintf(options, sizeof options, form, b->base.dims, metrics[b->metric], graph_rows);
+    veer_status status = veer_index_new(options, NULL, &of->index, &error);
+    if (status == VEER_E_OPTION) {
+        if (strcmp(graph_rows, "0") != 0) return false;
+        form = "{\"dims\": %zu, \"metric\": \"%s\"}";
+        snprintf(options, sizeof options, form, b->base.dims, metrics[b->metric]);
+        status = veer_index_new(options, NULL, &of->index, &error);
+    }
     bench_must(status, &error, "veer_index_new");
     uint64_t *keys = malloc(b->base.rows * sizeof *keys);
     for (size_t i = 0; i < b->base.rows; i++)
         keys[i] = i;
     double start = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
-    bench_must(veer_index_add(b->index, keys, b->base.values, b->base.rows, &error), &error, "add");
-    bench_must(veer_index_optimize(b->index, -1, NULL, &error), &error, "optimize");
-    b->index_seconds = bench_seconds(CLOCK_PROCESS_CPUTIME_ID) - start;
+    bench_must(veer_index_add(of->index, keys, b->base.values, b->base.rows, &error), &error,
+               "add");
+    bench_must(veer_index_optimize(of->index, -1, NULL, &error), &error, "optimize");
+    of->index_seconds = bench_seconds(CLOCK_PROCESS_CPUTIME_ID) - start;
     free(keys);
     return true;
 }
 
-static void add_setting(bench *b, engine engine, double effort)
+/* What `explain` of the first query calls the method. */
+static void ask_method(const bench *b, setting *of, const char *request)
 {
+    char explained[160];
+    veer_results *results;
+    veer_error error;
+    snprintf(explained, sizeof explained, "%.*s, \"explain\": true}", (int)strlen(request) - 1,
+             request);
+    bench_must(veer_search(of->engine->collection, of->engine->snapshot, explained,
+                           b->queries.values, 1, b->queries.dims, NULL, &results, &error),
+               &error, explained);
+    const char *method = strstr(veer_results_explain(results), "\"method\":\"");
+    if (method != NULL) sscanf(method + 10, "%15[a-z]", of->method);
+    veer_results_free(results);
+}
+
+static void add_setting(bench *b, engine *engine, double effort)
+{
+    if (b->settings_count == SETTINGS_MAX) return;
     setting *added = &b->settings[b->settings_count++];
     added->engine = engine;
     added->effort = effort;
     /* Exact search is not what is compared: some queries tell its speed. */
-    added->count = effort > 1 && engine != ENGINE_HNSWLIB && b->queries.rows > EXACT_QUERIES
-                       ? EXACT_QUERIES
-                       : b->queries.rows;
+    bool is_exact = engine->kind != KIND_HNSWLIB && effort == EXACT;
+    added->count = is_exact && b->queries.rows > EXACT_QUERIES ? EXACT_QUERIES : b->queries.rows;
     added->latencies = malloc(b->rounds * added->count * sizeof(double));
-    if (engine != ENGINE_DATABASE) return;
+    if (engine->database == NULL) return;
     char request[128];
-    if (effort > 1) {
+    if (is_exact) {
         snprintf(request, sizeof request, "{\"k\": %zu, \"select\": false, \"exact\": true}", b->k);
     } else {
         snprintf(request, sizeof request, "{\"k\": %zu, \"select\": false, \"recall\": %.4g}", b->k,
                  effort);
     }
     veer_error error;
-    bench_must(veer_query_prepare(b->collection, request, &added->query, &error), &error, request);
+    bench_must(veer_query_prepare(engine->collection, request, &added->query, &error), &error,
+               request);
+    ask_method(b, added, request);
 }
 
 /* Runs query i; `keys` NULL: the answer is thrown away. */
@@ -111,22 +154,23 @@ static size_t run_one(bench *b, setting *with, size_t i, uint64_t *keys)
     size_t found = 0;
     veer_error error;
     const float *vector = b->queries.values + i * b->queries.dims;
-    if (with->engine == ENGINE_HNSWLIB) {
+    engine *engine = with->engine;
+    if (engine->kind == KIND_HNSWLIB) {
         vector = b->unit_queries.values + i * b->queries.dims;
-        return peer_hnsw_search(b->peer, vector, b->k, (size_t)with->effort, NULL, NULL,
+        return peer_hnsw_search(engine->peer, vector, b->k, (size_t)with->effort, NULL, NULL,
                                 keys != NULL ? keys : found_keys);
     }
-    if (with->engine == ENGINE_INDEX) {
+    if (engine->kind == KIND_INDEX) {
         veer_index_search_options options = {.recall = with->effort > 1 ? 0 : with->effort,
                                              .exact = with->effort > 1};
-        bench_must(veer_index_search(b->index, vector, 1, b->k, &options,
+        bench_must(veer_index_search(engine->index, vector, 1, b->k, &options,
                                      keys != NULL ? keys : found_keys, distances, &found, &error),
                    &error, "veer_index_search");
         return found;
     }
     veer_results *results;
-    bench_must(veer_query_run(with->query, b->snapshot, vector, 1, b->queries.dims, NULL, &results,
-                              &error),
+    bench_must(veer_query_run(with->query, engine->snapshot, vector, 1, b->queries.dims, NULL,
+                              &results, &error),
                &error, "veer_query_run");
     if (keys != NULL) {
         found = bench_keys(results, keys, b->k);
@@ -171,17 +215,18 @@ static void run_round(bench *b, setting *with, size_t round)
 
 static void print_setting(bench *b, setting *of)
 {
+    const engine *engine = of->engine;
     size_t n = b->rounds * of->count;
-    size_t bytes = of->engine == ENGINE_HNSWLIB ? peer_hnsw_bytes(b->peer)
-                   : of->engine == ENGINE_INDEX ? veer_index_memory(b->index)
-                                                : 0;
-    printf("{\"engine\": \"%s\", \"setting\": ", engine_names[of->engine]);
-    if (of->engine == ENGINE_HNSWLIB) {
+    size_t bytes = engine->peer != NULL    ? peer_hnsw_bytes(engine->peer)
+                   : engine->index != NULL ? veer_index_memory(engine->index)
+                                           : 0;
+    printf("{\"engine\": \"%s\", \"setting\": ", engine->name);
+    if (engine->kind == KIND_HNSWLIB) {
         printf("\"ef=%.0f\"", of->effort);
-    } else if (of->effort > 1) {
+    } else if (of->effort == EXACT) {
         printf("\"exact\"");
     } else {
-        printf("\"recall=%.4g\"", of->effort);
+        printf("\"recall=%.4g\", \"asked\": %.4g", of->effort, of->effort);
     }
     printf(", \"recall\": %.5f, ", of->recall);
     bench_print_rounds("qps_rounds", of->cpu_qps, b->rounds);
@@ -189,24 +234,63 @@ static void print_setting(bench *b, setting *of)
     bench_print_rounds("wall_qps_rounds", of->wall_qps, b->rounds);
     printf(", \"p50_us\": %.2f", 1e6 * bench_quantile(of->latencies, n, 0.5));
     printf(", \"p99_us\": %.2f", 1e6 * bench_quantile(of->latencies, n, 0.99));
-    if (of->engine == ENGINE_DATABASE) printf(", \"visited\": %.0f", of->visited);
-    if (of->engine == ENGINE_INDEX) printf(", \"build_s\": %.4f", b->index_seconds);
+    if (engine->database != NULL) {
+        printf(", \"visited\": %.0f, \"method\": \"%s\"", of->visited, of->method);
+    }
+    if (engine->index != NULL) printf(", \"build_s\": %.4f", engine->index_seconds);
     if (bytes > 0) printf(", \"bytes_memory\": %zu", bytes);
-    printf(", \"rows\": %zu, \"dims\": %zu, \"k\": %zu, \"tier\": \"%s\"}\n", b->base.rows,
-           b->base.dims, b->k, veer_tier());
+    printf(", \"rows\": %zu, \"dims\": %zu, \"k\": %zu, \"queries\": %zu", b->base.rows,
+           b->base.dims, b->k, of->count);
+    if (engine->kind != KIND_HNSWLIB) printf(", \"tier\": \"%s\"", veer_tier());
+    printf("}\n");
 }
 
-static void add_engines(bench *b, char *const *paths, const char *engines)
+/* NAME=KIND:PATH */
+static void add_engine(bench *b, const char *argument)
 {
-    bool has_database = strstr(engines, engine_names[ENGINE_DATABASE]) != NULL;
-    if (has_database) open_database(b, paths[0]);
-    bool has_index = strstr(engines, engine_names[ENGINE_INDEX]) != NULL && make_index(b);
-    bool has_peer = strstr(engines, engine_names[ENGINE_HNSWLIB]) != NULL;
-    if (has_peer) b->peer = peer_hnsw_load(paths[1], b->base.dims, b->metric != VEER_METRIC_L2);
-    for (size_t i = 0; i < sizeof recalls / sizeof recalls[0]; i++) {
-        if (has_database) add_setting(b, ENGINE_DATABASE, recalls[i]);
-        if (has_index) add_setting(b, ENGINE_INDEX, recalls[i]);
-        if (has_peer && i < sizeof efs / sizeof efs[0]) add_setting(b, ENGINE_HNSWLIB, efs[i]);
+    engine *added = &b->engines[b->engines_count++];
+    char kind[16];
+    int path = 0;
+    if (sscanf(argument, "%63[^=]=%15[a-z]:%n", added->name, kind, &path) != 2 || path == 0) {
+        fprintf(stderr, "%s: not NAME=KIND:PATH\n", argument);
+        exit(2);
+    }
+    while (added->kind < KINDS && strcmp(kind, kind_names[added->kind]) != 0)
+        added->kind++;
+    switch (added->kind) {
+    case KIND_SCAN:
+    case KIND_GRAPH:
+        open_database(added, argument + path);
+        break;
+    case KIND_INDEX:
+        if (!make_index(b, added, argument + path)) b->engines_count--;
+        break;
+    case KIND_HNSWLIB:
+        added->peer = peer_hnsw_load(argument + path, b->base.dims, b->metric != VEER_METRIC_L2);
+        break;
+    default:
+        fprintf(stderr, "%s: not a kind of engine\n", kind);
+        exit(2);
+    }
+}
+
+static void add_settings(bench *b)
+{
+    static const struct {
+        const double *efforts;
+        size_t count;
+    } lists[KINDS] = {
+        [KIND_SCAN] = {scan_recalls, sizeof scan_recalls / sizeof scan_recalls[0]},
+        [KIND_GRAPH] = {graph_recalls, sizeof graph_recalls / sizeof graph_recalls[0]},
+        [KIND_INDEX] = {scan_recalls, sizeof scan_recalls / sizeof scan_recalls[0]},
+        [KIND_HNSWLIB] = {efs, sizeof efs / sizeof efs[0]},
+    };
+    for (size_t place = 0; place < 16; place++) {
+        for (size_t i = 0; i < b->engines_count; i++) {
+            engine *engine = &b->engines[i];
+            if (place < lists[engine->kind].count)
+                add_setting(b, engine, lists[engine->kind].efforts[place]);
+        }
     }
 }
 
@@ -217,11 +301,14 @@ static void finish(bench *b)
         veer_query_free(b->settings[i].query);
         free(b->settings[i].latencies);
     }
-    veer_snapshot_close(b->snapshot);
-    veer_collection_close(b->collection);
-    if (b->database != NULL) bench_must(veer_close(b->database, &error), &error, "veer_close");
-    veer_index_free(b->index);
-    peer_hnsw_free(b->peer);
+    for (size_t i = 0; i < b->engines_count; i++) {
+        engine *of = &b->engines[i];
+        veer_snapshot_close(of->snapshot);
+        veer_collection_close(of->collection);
+        if (of->database != NULL) bench_must(veer_close(of->database, &error), &error, of->name);
+        veer_index_free(of->index);
+        peer_hnsw_free(of->peer);
+    }
     free(b->base.values);
     free(b->queries.values);
     free(b->unit_queries.values);
@@ -230,8 +317,9 @@ static void finish(bench *b)
 
 int main(int argc, char **argv)
 {
-    if (argc != 10) {
-        fprintf(stderr, "search_rates BASE QUERIES TRUTH METRIC DATABASE GRAPH ROUNDS K ENGINES\n");
+    if (argc < 9 || argc > 8 + (int)ENGINES_MAX) {
+        fprintf(stderr,
+                "search_rates BASE QUERIES TRUTH METRIC ROUNDS K LIMIT NAME=KIND:PATH...\n");
         return 2;
     }
     static bench b;
@@ -240,14 +328,18 @@ int main(int argc, char **argv)
     b.unit_queries = vecs_read(argv[2]);
     b.truth = vecs_read(argv[3]);
     b.metric = bench_metric(argv[4]);
-    b.rounds = (size_t)atoi(argv[7]);
-    b.k = (size_t)atoi(argv[8]);
+    b.rounds = (size_t)atoi(argv[5]);
+    b.k = (size_t)atoi(argv[6]);
+    size_t limit = (size_t)atoi(argv[7]);
     if (b.rounds < 1 || b.rounds > ROUNDS_MAX || b.k < 1 || b.k > b.truth.dims || b.k > K_MAX) {
         fprintf(stderr, "ROUNDS is 1-%u, K 1-%zu\n", ROUNDS_MAX, b.truth.dims);
         return 2;
     }
+    if (limit > 0 && limit < b.queries.rows) b.queries.rows = limit;
     if (b.metric == VEER_METRIC_COSINE) vecs_normalise(&b.unit_queries);
-    add_engines(&b, argv + 5, argv[9]);
+    for (int i = 8; i < argc; i++)
+        add_engine(&b, argv[i]);
+    add_settings(&b);
     for (size_t i = 0; i < b.settings_count; i++)
         measure_recall(&b, &b.settings[i]);
     for (size_t round = 0; round < b.rounds; round++) {

@@ -85,6 +85,36 @@ void bench_must(veer_status status, const veer_error *error, const char *what)
     exit(1);
 }
 
+long bench_process_kib(const char *name)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    long value = -1;
+    char line[256];
+    if (file == NULL) return value;
+    size_t length = strlen(name);
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, length) == 0) value = strtol(line + length, NULL, 10);
+    }
+    fclose(file);
+    return value;
+}
+
+long bench_mapped_kib(const char *part)
+{
+    FILE *file = fopen("/proc/self/smaps", "r");
+    long sum = 0;
+    bool counts = false;
+    char line[4096];
+    if (file == NULL) return 0;
+    while (fgets(line, sizeof line, file) != NULL) {
+        unsigned long from, to;
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) counts = strstr(line, part) != NULL;
+        if (counts && strncmp(line, "Rss:", 4) == 0) sum += strtol(line + 4, NULL, 10);
+    }
+    fclose(file);
+    return sum;
+}
+
 int bench_by_size(const void *a, const void *b)
 {
     double x = *(const double *)a;

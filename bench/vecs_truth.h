@@ -22,6 +22,11 @@ size_t bench_keys(const veer_results *results, uint64_t *keys, size_t limit);
 /* Ends the process with Veer's message unless the status is VEER_OK. */
 void bench_must(veer_status status, const veer_error *error, const char *what);
 
+/* A line of /proc/self/status ("RssAnon:") in KiB; -1 where there is none. */
+long bench_process_kib(const char *name);
+/* KiB in memory of mapped files whose path contains `part`. */
+long bench_mapped_kib(const char *part);
+
 int bench_by_size(const void *a, const void *b); /* doubles, for qsort */
 /* The p-th part (0 <= p <= 1) of n values, which are sorted. */
 double bench_quantile(double *values, size_t n, double p);

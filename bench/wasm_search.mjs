@@ -1,25 +1,32 @@
-// Search through the package of dist/ against hnswlib-wasm and hnswlib-node, in one process of Node,
-// one query at a time. The argument is JSON: {base, queries, truth, metric, rounds, k, graph}.
+// Search through the package of dist/ beside its peers from npm (lib/node_peers.mjs), in one process
+// of Node, one query at a time. The argument is JSON: {base, queries, truth, metric, rounds, k}, and
+// optional: limit (the first queries alone), graph (hnswlib's index file, for hnswlib-node), cache
+// (how names of files begin that keep peers' indexes), work (a folder), isFresh (no index is taken
+// from there).
 //
 // Every setting runs all queries once to warm up and to measure its recall, then once a round;
-// rounds go through all settings. Prints one JSON object a setting.
+// rounds go through all settings. Prints one JSON object a setting,
+// and {skipped} for a peer that is not there.
 
 import { readFileSync } from 'node:fs';
 import { VectorIndex, open, vector } from '../dist/index_node.js';
+import { peers, startClock } from './lib/node_peers.mjs';
 
 const options = JSON.parse(process.argv[2]);
 const { k, rounds, metric } = options;
 
-/** An fvecs or ivecs file as one array, with the length of its rows. */
+/** An fvecs, bvecs or ivecs file as one array, with the length of its rows. */
 function readVectors(path) {
   const bytes = readFileSync(path);
   const dims = bytes.readInt32LE(0);
-  const rows = bytes.length / (4 + 4 * dims);
+  const isBytes = path.endsWith('.bvecs');
+  const rows = bytes.length / (4 + (isBytes ? 1 : 4) * dims);
   const Kind = path.endsWith('.ivecs') ? Int32Array : Float32Array;
-  const all = new Kind(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   const values = new Kind(rows * dims);
+  const all = isBytes ? bytes : new Kind(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const head = isBytes ? 4 : 1; // the length of the row, in elements
   for (let i = 0; i < rows; i++) {
-    values.set(all.subarray(i * (dims + 1) + 1, (i + 1) * (dims + 1)), i * dims);
+    values.set(all.subarray(i * (dims + head) + head, (i + 1) * (dims + head)), i * dims);
   }
   return { dims, rows, values, row: (i) => values.subarray(i * dims, (i + 1) * dims) };
 }
@@ -28,6 +35,7 @@ const base = readVectors(options.base);
 const queries = readVectors(options.queries);
 const truth = readVectors(options.truth);
 const { dims } = base;
+if (options.limit > 0) queries.rows = Math.min(queries.rows, options.limit);
 
 function normalised(vectors) {
   const values = Float32Array.from(vectors.values);
@@ -60,22 +68,32 @@ function hits(query, keys) {
   return [...new Set(keys)].filter((key) => distance(asked, base.row(key)) <= limit).length;
 }
 
-const recalls = [0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999];
-const efs = [10, 14, 20, 28, 40, 56, 80, 112, 160, 224];
+const scanRecalls = [0.8, 0.9, 0.95, 0.97, 0.99, 0.995, 0.999];
+const graphRecalls = [0.7, 0.8, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999];
 const settings = [];
 const held = []; // what is searched must not be collected as garbage
 
-/** `search` gives the keys of query i; a promise of them where `isAsync`. */
+/** `search` gives the keys of query i, or a promise of them. */
 function add(engine, setting, search, extra) {
   settings.push({ engine, setting, search, extra, cpu: [], wall: [], latencies: [] });
 }
 
-const seconds = () => performance.now() / 1000;
-const progress = (text) => process.stderr.write(`${text}\n`);
+/** Whether an index can be asked for a graph: what it knows, it refuses where it makes no sense. */
+async function hasGraphRows() {
+  try {
+    (await VectorIndex.create({ dims, metric, graphRows: -1 })).close();
+    return false;
+  } catch {
+    return true;
+  }
+}
 
-async function addVectorIndex() {
-  const index = await VectorIndex.create({ dims, metric });
-  const start = seconds();
+async function addVectorIndex(name, graphRows, recalls) {
+  const isKnown = await hasGraphRows();
+  if (!isKnown && graphRows > 0) return;
+  const index = await VectorIndex.create({ dims, metric, ...(isKnown && { graphRows }) });
+  held.push(index);
+  const clock = startClock();
   const step = 4096;
   for (let first = 0; first < base.rows; first += step) {
     const end = Math.min(first + step, base.rows);
@@ -83,78 +101,63 @@ async function addVectorIndex() {
     index.add(keys, base.values.subarray(first * dims, end * dims));
   }
   index.optimize();
-  const build = seconds() - start;
+  const build = clock();
   for (const recall of recalls) {
     const search = (i) => Array.from(index.search(queries.row(i), k, { recall }).keys, Number);
-    add('veer-index (wasm)', `recall=${recall}`, search, {
-      build_s: build,
-      bytes_memory: index.memory,
-    });
+    const extra = { asked: recall, ...build, bytes_memory: index.memory };
+    add(name, `recall=${recall}`, search, extra);
   }
 }
 
-async function addCollection() {
-  const database = await open('memory:');
+/** In memory, without graphs (`graphRows` 0) or with one, after all background work. */
+async function addCollection(name, graphRows, recalls) {
+  const database = await open('memory:', { graphRows, autoWork: false, segmentBytes: 2 ** 30 });
   held.push(database);
   const documents = await database.collection('documents', { v: vector(dims, { metric }) });
-  const start = seconds();
+  const clock = startClock();
   const ids = Array.from({ length: base.rows }, (_, i) => String(i));
-  await documents.upsert({ ids, vectors: base.values });
+  const step = 8192;
+  for (let first = 0; first < base.rows; first += step) {
+    const end = Math.min(first + step, base.rows);
+    const vectors = base.values.subarray(first * dims, end * dims);
+    await documents.upsert({ ids: ids.slice(first, end), vectors });
+  }
   await database.checkpoint();
-  const build = seconds() - start;
-  const { memory } = await database.stats();
+  const searchable = clock();
+  const graphClock = startClock();
+  while (await database.work(1000)); // false: nothing is left
+  const build = graphRows > 0 ? graphClock() : {};
+  const { memory, storage } = await database.stats();
   for (const recall of recalls) {
     const query = await documents.prepare({ k, recall, select: false });
     const search = async (i) => {
       const { hits: found } = await query.run(queries.row(i));
       return found.map(({ id }) => Number(id));
     };
-    add('veer-collection (wasm)', `recall=${recall}`, search, {
-      searchable_s: build,
-      bytes_memory: memory.used,
+    const request = { vector: queries.row(0), k, recall, select: false, explain: true };
+    const { explain } = await documents.search(request);
+    const { method } = typeof explain === 'string' ? JSON.parse(explain) : explain;
+    add(name, `recall=${recall}`, search, {
+      asked: recall,
+      method,
+      searchable_s: searchable.build_s,
+      searchable_cpu_s: searchable.build_cpu_s,
+      ...build,
+      bytes_memory: memory.used + storage.total, // its storage is memory
     });
   }
 }
 
-const space = metric === 'l2' ? 'l2' : 'ip';
-const unitBase = metric === 'cosine' ? normalised(base) : base;
-const unitQueries = metric === 'cosine' ? normalised(queries) : queries;
-
-async function addHnswlibWasm() {
-  globalThis.window ??= globalThis; // it looks for a browser's
-  const { loadHnswlib } = await import('hnswlib-wasm/dist/hnswlib.js');
-  const library = await loadHnswlib();
-  const index = new library.HierarchicalNSW(space, dims, '');
-  index.initIndex(base.rows, 16, 200, 100);
-  const start = seconds();
-  for (let i = 0; i < base.rows; i++) index.addPoint(unitBase.row(i), i, false);
-  const build = seconds() - start;
-  for (const ef of efs) {
-    const search = (i) => {
-      index.setEfSearch(ef);
-      return index.searchKnn(unitQueries.row(i), k, undefined).neighbors;
-    };
-    add('hnswlib-wasm', `ef=${ef}`, search, { build_s: build });
-  }
-}
-
-async function addHnswlibNode() {
-  let library;
-  try {
-    ({ default: library } = await import('hnswlib-node'));
-  } catch (error) {
-    progress(`hnswlib-node did not install: ${error.message}`);
-    return;
-  }
-  const index = new library.HierarchicalNSW(space, dims);
-  index.readIndexSync(options.graph);
-  const rows = Array.from({ length: queries.rows }, (_, i) => Array.from(unitQueries.row(i)));
-  for (const ef of efs) {
-    const search = (i) => {
-      index.setEf(ef);
-      return index.searchKnn(rows[i], k).neighbors;
-    };
-    add('hnswlib-node (native)', `ef=${ef}`, search, {});
+async function addPeers() {
+  const unitBase = metric === 'cosine' ? normalised(base) : base;
+  const unitQueries = metric === 'cosine' ? normalised(queries) : queries;
+  const set = { base, queries, unitBase, unitQueries, dims, metric, k, options };
+  for (const [name, addPeer] of Object.entries(peers)) {
+    try {
+      await addPeer(set, add);
+    } catch (error) {
+      console.log(JSON.stringify({ skipped: `${name} is left out: ${error.message}` }));
+    }
   }
 }
 
@@ -196,16 +199,18 @@ function print({ engine, setting, recall, cpu, wall, latencies, extra }) {
       rows: base.rows,
       dims,
       k,
+      queries: queries.rows,
       tier: engine.startsWith('veer') ? 'simd128' : null,
       ...extra,
     }),
   );
 }
 
-await addVectorIndex();
-await addCollection();
-await addHnswlibWasm();
-await addHnswlibNode();
+await addCollection('veer-collection (wasm, graph)', 1, graphRecalls);
+await addCollection('veer-collection (wasm, scan)', 0, scanRecalls);
+await addVectorIndex('veer-index (wasm, graph)', 1, graphRecalls);
+await addVectorIndex('veer-index (wasm, scan)', 0, scanRecalls);
+await addPeers();
 for (const setting of settings) await measureRecall(setting);
 for (let round = 0; round < rounds; round++) {
   for (const setting of settings) await runRound(setting);

@@ -24,14 +24,18 @@ export function prepareHnswlib() {
   run('dpkg-deb', ['-x', join(files, name), folder]);
 }
 
-/** Installs the packages of bench/package.json; hnswlib-node may be missing afterwards. */
+/**
+ * Installs the packages of bench/package.json; the optional ones may be missing afterwards. Not by
+ * `npm ci`, which wants every platform's package of zvec to be there.
+ */
 export function preparePackages() {
   const lock = readFileSync(at('bench', 'package-lock.json'));
   const digest = createHash('sha256').update(lock).digest('hex');
   const stamp = at('bench', 'node_modules', '.stamp');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
   console.log('bench: installing node packages of the peers');
-  runQuietly('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: at('bench') });
+  const quietly = ['--no-audit', '--no-fund', '--loglevel=error'];
+  runQuietly('npm', ['install', '--no-save', ...quietly], { cwd: at('bench') });
   writeFileSync(stamp, digest);
 }
 

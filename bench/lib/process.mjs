@@ -34,3 +34,10 @@ export function timed(command, args) {
   const [wall, user, system] = stderr.trim().split('\n').at(-1).split(' ').map(Number);
   return { wall, cpu: user + system };
 }
+
+/** search_rates on the set of a run: a line a setting of every engine, "NAME=KIND:PATH". */
+export function searchLines({ set, rounds, limit, program }, engines) {
+  const { base, queries, truth, metric } = set;
+  const args = [base, queries, truth, metric, rounds, 10, limit, ...engines];
+  return jsonLines(program('search_rates'), args);
+}

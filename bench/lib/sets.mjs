@@ -10,14 +10,15 @@ const shared = at('..', 'shared', 'data', 'ann');
 const real = {
   'apt-lsa-128': { rows: 60000, dims: 128, metric: 'cosine' },
   'apt-lsa-384': { rows: 16000, dims: 384, metric: 'cosine' },
+  'sift-128': { rows: 14000, dims: 128, metric: 'l2', kind: 'bvecs' },
 };
 
 /** Clustered Gaussians (bench/make_vectors.c); the stand-ins have the real sets' shapes. */
 const generated = {
   'clusters-60k-128': { rows: 60000, dims: 128, metric: 'cosine', seed: 7 },
   'clusters-16k-384': { rows: 16000, dims: 384, metric: 'cosine', seed: 8 },
-  'clusters-100k-128': { rows: 100000, dims: 128, metric: 'l2', seed: 9 },
-  'clusters-100k-768': { rows: 100000, dims: 768, metric: 'cosine', seed: 10 },
+  'clusters-100k-128': { rows: 100000, dims: 128, metric: 'l2', seed: 1, short: 's128' },
+  'clusters-100k-768': { rows: 100000, dims: 768, metric: 'cosine', seed: 1, short: 's768' },
   'clusters-4k-128': { rows: 4000, dims: 128, metric: 'cosine', seed: 11 },
 };
 
@@ -25,16 +26,22 @@ const standIns = { 'apt-lsa-128': 'clusters-60k-128', 'apt-lsa-384': 'clusters-1
 
 export const setNames = [...Object.keys(real), ...Object.keys(generated)];
 
-function files(folder, metric) {
+function files(folder, metric, kind = 'fvecs') {
   const path = (name) => join(folder, name);
   return {
-    base: path('base.fvecs'),
-    queries: path('query.fvecs'),
+    base: path(`base.${kind}`),
+    queries: path(`query.${kind}`),
     truth: path(`gt_${metric}.ivecs`),
   };
 }
 
-function generate(name, { rows, dims, metric, seed }, program) {
+/** Made in build/, or taken from $VEER_BENCH_SETS where a folder there has its name. */
+function generate(name, { rows, dims, metric, seed, short }, program) {
+  const ready = [name, short]
+    .filter((folder) => folder && process.env.VEER_BENCH_SETS)
+    .map((folder) => join(process.env.VEER_BENCH_SETS, folder))
+    .find((folder) => existsSync(folder));
+  if (ready) return { name, rows, dims, metric, ...files(ready, metric) };
   const folder = at('build', 'bench', 'sets', name);
   if (!existsSync(folder)) {
     console.log(`bench: generating ${name}`);
@@ -46,16 +53,18 @@ function generate(name, { rows, dims, metric, seed }, program) {
   return { name, rows, dims, metric, ...files(folder, metric) };
 }
 
-/** The set of that name, or, where it is absent, a generated one of its shape; it says so. */
+/**
+ * The set of that name, or, where it is absent, a generated one of its shape, or null where that is
+ * not there either; it says so.
+ */
 export function dataSet(name, program) {
-  if (real[name]) {
-    const folder = join(shared, name);
-    if (existsSync(folder)) {
-      return { name, ...real[name], ...files(folder, real[name].metric) };
-    }
-    const standIn = standIns[name];
-    console.log(`bench: ${name} is absent (${folder}); ${standIn} takes its place`);
-    return generate(standIn, generated[standIn], program);
-  }
-  return generate(name, generated[name], program);
+  if (!real[name]) return generate(name, generated[name], program);
+  const folder = join(shared, name);
+  const { rows, dims, metric, kind } = real[name];
+  if (existsSync(folder)) return { name, rows, dims, metric, ...files(folder, metric, kind) };
+  const standIn = standIns[name];
+  console.log(
+    `bench: ${name} is absent (${folder}); ${standIn ? `${standIn} takes its place` : 'left out'}`,
+  );
+  return standIn ? generate(standIn, generated[standIn], program) : null;
 }

@@ -1,26 +1,18 @@
-// Filtered search by selectivity, beside hnswlib's search without a filter.
+// Filtered search by selectivity with graphs built, beside hnswlib's search without a filter.
 
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { jsonLines } from '../lib/process.mjs';
-import { graph } from './import.mjs';
-import { prepare } from './search.mjs';
+import { peerIndex } from '../lib/prepared.mjs';
 
 export function run(bench) {
-  const { set, rounds, program } = bench;
-  prepare(bench);
+  const { set, rounds, limit, program } = bench;
   const folder = join(bench.work, 'filtered');
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const lines = jsonLines(program('filter_rates'), [
-    set.base,
-    set.queries,
-    set.metric,
-    folder,
-    graph(bench),
-    rounds,
-    10,
-  ]);
+  const { base, queries, metric } = set;
+  const args = [base, queries, metric, folder, peerIndex(bench).path, rounds, 10, limit];
+  const lines = jsonLines(program('filter_rates'), args);
   rmSync(folder, { recursive: true, force: true });
   return lines;
 }

@@ -1,30 +1,14 @@
-// Scan search against hnswlib, native, in one process.
+// Search in one native process: scanning codes, walking graphs, and hnswlib.
 
-import { existsSync } from 'node:fs';
-import { jsonLines } from '../lib/process.mjs';
-import { buildGraph, database, graph, importOnce } from './import.mjs';
-
-/** The database and hnswlib's graph of the set, made where they are not there. */
-export function prepare(bench, { isGraphNeeded = true } = {}) {
-  if (!existsSync(database(bench))) importOnce(bench);
-  if (isGraphNeeded && !existsSync(graph(bench))) {
-    bench.say('building hnswlib’s graph');
-    buildGraph(bench);
-  }
-}
+import { searchLines } from '../lib/process.mjs';
+import { graphDatabase, peerIndex, scanDatabase } from '../lib/prepared.mjs';
 
 export function run(bench) {
-  const { set, rounds, program } = bench;
-  prepare(bench);
-  return jsonLines(program('search_rates'), [
-    set.base,
-    set.queries,
-    set.truth,
-    set.metric,
-    database(bench),
-    graph(bench),
-    rounds,
-    10,
-    'veer-database,veer-index,hnswlib',
+  return searchLines(bench, [
+    `veer-database (graph)=graph:${graphDatabase(bench).path}`,
+    `veer-database (scan)=scan:${scanDatabase(bench).path}`,
+    'veer-index (graph)=index:1',
+    'veer-index (scan)=index:0',
+    `hnswlib=hnswlib:${peerIndex(bench).path}`,
   ]);
 }

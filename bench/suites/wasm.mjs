@@ -1,14 +1,25 @@
-// The package of dist/ in Node against hnswlib-wasm, and hnswlib-node for orientation.
+// The package of dist/ in Node, scanning and with a graph, beside what npm has: hnswlib-wasm,
+// hnswlib-node, usearch and zvec.
 
+import { join } from 'node:path';
 import { at } from '../../scripts/lib/build.mjs';
 import { jsonLines } from '../lib/process.mjs';
-import { graph } from './import.mjs';
-import { prepare } from './search.mjs';
+import { peerFolder, peerIndex } from '../lib/prepared.mjs';
 
 export function run(bench) {
-  const { set, rounds } = bench;
-  prepare(bench);
+  const { set, rounds, limit, work, isFresh, say } = bench;
   const script = at('bench', 'wasm_search.mjs');
-  const argument = { ...set, rounds, k: 10, graph: graph(bench) };
-  return jsonLines(process.execPath, [script, JSON.stringify(argument)]);
+  const argument = {
+    ...set,
+    rounds,
+    limit,
+    k: 10,
+    graph: peerIndex(bench).path,
+    cache: join(peerFolder, set.name),
+    work,
+    isFresh,
+  };
+  const lines = jsonLines(process.execPath, [script, JSON.stringify(argument)]);
+  for (const { skipped } of lines) if (skipped) say(skipped);
+  return lines.filter((line) => line.engine);
 }
