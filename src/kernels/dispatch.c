@@ -18,6 +18,7 @@ typedef struct tier {
 /* Best first. */
 static const tier tiers[] = {
 #if defined(__x86_64__)
+    {&kernels_avx512, CPU_AVX512},
     {&kernels_avx2, CPU_AVX2},
 #endif
 #if defined(__wasm_simd128__)

@@ -164,6 +164,7 @@ void kernels_force(const kernels *table);
 extern const kernels kernels_scalar;
 #if defined(__x86_64__)
 extern const kernels kernels_avx2;
+extern const kernels kernels_avx512;
 #endif
 #if defined(__wasm_simd128__)
 extern const kernels kernels_simd128;

@@ -14,6 +14,7 @@
 
 SQ8_KERNELS(scalar);
 SQ8_KERNELS(avx2);
+SQ8_KERNELS(avx512);
 SQ8_KERNELS(simd128);
 
 #endif
