@@ -141,33 +141,39 @@ AVX512_INLINE void butterfly(__m512 *a, __m512 *b)
     *a = sum;
 }
 
-/* The sum with a partner, or its difference to this one in the lanes of `upper`. */
-AVX512_INLINE __m512 with_partner(__m512 x, __m512 partner, __mmask16 upper)
+/* Partners add, after the upper one of a pair changed its sign. */
+AVX512_INLINE __m512 add_partners(__m512 x, __m512 partners, __mmask16 upper)
 {
-    return _mm512_mask_sub_ps(_mm512_add_ps(x, partner), upper, partner, x);
+    __m512i signs = _mm512_maskz_set1_epi32(upper, INT32_MIN);
+    return _mm512_add_ps(partners, _mm512_xor_ps(x, _mm512_castsi512_ps(signs)));
 }
 
 /* Steps 1, 2, 4 and 8 inside a register. */
 AVX512_INLINE __m512 hadamard_16(__m512 x)
 {
-    x = with_partner(x, _mm512_permute_ps(x, 0xB1), 0xAAAA);
-    x = with_partner(x, _mm512_permute_ps(x, 0x4E), 0xCCCC);
-    x = with_partner(x, _mm512_shuffle_f32x4(x, x, 0xB1), 0xF0F0);
-    return with_partner(x, _mm512_shuffle_f32x4(x, x, 0x4E), 0xFF00);
+    x = add_partners(x, _mm512_permute_ps(x, 0xB1), 0xAAAA);
+    x = add_partners(x, _mm512_permute_ps(x, 0x4E), 0xCCCC);
+    x = add_partners(x, _mm512_shuffle_f32x4(x, x, 0xB1), 0xF0F0);
+    return add_partners(x, _mm512_shuffle_f32x4(x, x, 0x4E), 0xFF00);
 }
 
-/* All steps of 16 * count elements in registers; count, a power of two up to 16, is known when
- * compiled. */
+/* Steps between registers that lie h apart. */
+AVX512_INLINE void between_registers(__m512 *v, size_t count, size_t h)
+{
+    for (size_t i = 0; i < count; i++) {
+        if ((i & h) == 0) butterfly(&v[i], &v[i + h]);
+    }
+}
+
+/* All steps of 16 * count elements in registers; count, 4 or 8, is known when compiled. */
 AVX512_INLINE void hadamard_block(float *x, size_t count)
 {
-    __m512 v[16];
+    __m512 v[8];
     for (size_t i = 0; i < count; i++)
         v[i] = hadamard_16(_mm512_loadu_ps(x + LANES * i));
-    for (size_t h = 1; h < count; h *= 2) {
-        for (size_t i = 0; i < count; i++) {
-            if ((i & h) == 0) butterfly(&v[i], &v[i + h]);
-        }
-    }
+    between_registers(v, count, 1);
+    between_registers(v, count, 2);
+    if (count == 8) between_registers(v, count, 4);
     for (size_t i = 0; i < count; i++)
         _mm512_storeu_ps(x + LANES * i, v[i]);
 }
@@ -209,13 +215,9 @@ AVX512 static void hadamard(float *x, size_t n)
         hadamard_block(x, 4);
         return;
     }
-    if (n == 128) {
-        hadamard_block(x, 8);
-        return;
-    }
-    for (size_t i = 0; i < n; i += 256)
-        hadamard_block(x + i, 16);
-    size_t h = 256;
+    for (size_t i = 0; i < n; i += 128)
+        hadamard_block(x + i, 8);
+    size_t h = 128;
     for (; 4 * h <= n; h *= 4)
         hadamard_two_steps(x, n, h);
     if (h < n) hadamard_step(x, n, h);
