@@ -11,22 +11,17 @@
 
 #include "base/rng.h"
 #include "kernels/kernels.h"
+#include "support/tiers.h"
 
 #define DIMS_MAX 8192u
 
-static const char *const tier_names[] = {"avx2", "avx512", "neon"};
-
-static const kernels *tiers[4];
+static const kernels *tiers[TIERS_MAX];
 static size_t tiers_count;
 
 static int find_tiers(void **state)
 {
     (void)state;
-    tiers[tiers_count++] = &kernels_scalar;
-    for (size_t i = 0; i < TEST_COUNT(tier_names); i++) {
-        const kernels *found = kernels_find(tier_names[i]);
-        if (found != NULL) tiers[tiers_count++] = found;
-    }
+    tiers_count = tiers_find(tiers);
     return 0;
 }
 
