@@ -52,6 +52,8 @@ static void check_distances(const kernels *tier, const guarded *memory, size_t p
 {
     int32_t *distances = guarded_end(&memory[3], count * sizeof *distances);
     int32_t *dots = guarded_end(&memory[4], count * sizeof *dots);
+    memset(distances, 0x77, count * sizeof *distances);
+    memset(dots, 0x77, count * sizeof *dots);
     tier->l2_sq8(own, codes, padded, nodes, count, distances);
     tier->dot_sq8(query, codes, padded, nodes, count, dots);
     for (size_t i = 0; i < count; i++) {
@@ -124,6 +126,7 @@ static void test_encoding(void **state)
         }
         for (size_t t = 0; t < tiers_count; t++) {
             const kernels *tier = tiers[t];
+            memset(found, 0x77, padded);
             assert_true(tier->encode_sq8(values, padded, inverse, found) == squares);
             assert_memory_equal(found, expected, padded);
         }

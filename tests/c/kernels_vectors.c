@@ -206,7 +206,8 @@ static void test_rows(void **state)
         for (size_t t = 0; t < tiers_count; t++) {
             for (size_t count = 0; count <= ROWS; count++) {
                 float dots[ROWS + 1], squares[ROWS + 1];
-                dots[count] = squares[count] = 77;
+                for (size_t i = 0; i <= count; i++)
+                    dots[i] = squares[i] = 77;
                 tiers[t]->dot_rows(query, rows, count, n, dots);
                 tiers[t]->l2_rows(query, rows, count, n, squares);
                 for (size_t i = 0; i < count; i++) {
