@@ -59,9 +59,14 @@ endfunction()
 set(veer_small_options "")
 set(veer_small_zstd "")
 set(veer_small_yyjson "")
+set(veer_small_yyjson_options "")
 if(VEER_WASM)
   set(veer_small_options -Oz)
-  set(veer_small_yyjson yyjson_inline=inline) # not always inline: a third of its size
+  set(veer_small_yyjson
+    yyjson_inline=inline # not always inline: a third of its size
+    YYJSON_DISABLE_WRITER=1 YYJSON_DISABLE_FAST_FP_CONV=1
+  )
+  set(veer_small_yyjson_options -include "${CMAKE_CURRENT_SOURCE_DIR}/cmake/yyjson_numbers.h")
   set(veer_small_zstd
     ZSTD_STRIP_ERROR_STRINGS=1 HUF_FORCE_DECOMPRESS_X1 ZSTD_FORCE_DECOMPRESS_SEQUENCES_SHORT
     ZSTD_NO_INLINE=1
@@ -144,5 +149,5 @@ veer_third_party(yyjson
   FOLDER ${yyjson}
   SOURCES ${yyjson}/yyjson.c
   DEFINITIONS yyjson_api= YYJSON_DISABLE_NON_STANDARD=1 ${veer_small_yyjson}
-  OPTIONS ${veer_small_options}
+  OPTIONS ${veer_small_options} ${veer_small_yyjson_options}
 )

@@ -40,7 +40,7 @@ function engineOptions(source: Source, options: OpenOptions): EngineOptions {
   const { worker, onBackgroundError, signal, sync, create: asked, ...own } = rest;
   void [worker, onBackgroundError, signal];
   const interval = integer('syncIntervalMs', syncIntervalMs, 1, 2 ** 31 - 1);
-  const create = flag('create', asked) ?? source === 'memory:';
+  const create = (flag('create', asked) ?? source === 'memory:') && mode !== 'readonly';
   const engine = { ...own, create, mode, sync, syncIntervalMs: interval };
   return {
     create,

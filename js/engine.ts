@@ -84,7 +84,9 @@ export class LocalEngine implements Engine {
       return engine;
     } catch (cause) {
       await backend.close();
-      throw asVeerError(cause);
+      const { code, message } = asVeerError(cause);
+      if (code !== 'NOTFOUND' && code !== 'FORMAT') throw asVeerError(cause);
+      throw new VeerError(code, `${backend.name}: ${message}`, { cause });
     }
   }
 

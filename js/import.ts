@@ -4,7 +4,6 @@ import type { Collection } from '../types/collection.d.ts';
 import type { Database } from '../types/database.d.ts';
 import type { LongCall } from '../types/options.d.ts';
 import type { Field, Schema } from '../types/schema.d.ts';
-import { VeerError } from './errors.ts';
 
 /** The schema that makes the same fields again, and what a copy has to select. */
 function fieldsOf(stored: unknown): { schema: Schema; orderBy: string | undefined } {
@@ -20,21 +19,9 @@ function fieldsOf(stored: unknown): { schema: Schema; orderBy: string | undefine
   return { schema, orderBy };
 }
 
-/** Whole documents with their vectors: two scans in step, for no selection means both. */
-async function* withVectors(
-  collection: Collection,
-  names: readonly string[],
-): AsyncGenerator<{ id: string }> {
-  const vectors = collection.scan({ select: names });
-  try {
-    for await (const { id, document } of collection.scan()) {
-      const { value } = await vectors.next();
-      if (value?.id !== id) throw new VeerError('INTERNAL', 'two scans differ in their order');
-      yield { ...document, ...value.document, id };
-    }
-  } finally {
-    await vectors.return?.();
-  }
+/** Whole documents with their vectors. */
+async function* everything(collection: Collection): AsyncGenerator<{ id: string }> {
+  for await (const { document } of collection.scan({ select: '*' })) yield document;
 }
 
 /** Copies every document of `from` into `to`, which has no collections; all of them or none. */
@@ -60,8 +47,7 @@ async function copyCollections(
     const { schema, orderBy } = fieldsOf(await source.schema());
     const target = await to.collection(name, schema, { orderBy });
     try {
-      const names = Object.keys(schema).filter((field) => schema[field]!.type === 'vector');
-      await (target as unknown as Collection).upsert(withVectors(source, names), {
+      await (target as unknown as Collection).upsert(everything(source), {
         signal,
         onProgress: (written) => onProgress?.(before + written, total),
       });

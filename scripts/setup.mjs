@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 // Sets up everything that building and testing needs: system packages (where it may), node
 // packages, the library sources and Emscripten. Idempotent; well under a second when nothing is
-// missing. Everything but system packages goes into the ignored folders `.toolchain` and
-// `node_modules`.
+// missing. Everything but system packages goes into ignored folders: `.toolchain`, `node_modules`
+// and `tests/runtimes/node_modules`.
 //
 //   node scripts/setup.mjs           for building and testing
-//   node scripts/setup.mjs --build   for building alone (no browser, no sanitizers' runtime)
+//   node scripts/setup.mjs --build   for building alone (no browser, no other runtimes, no
+//                                    sanitizers' runtime)
 
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,6 +27,19 @@ import {
 const toolchain = join(root, '.toolchain');
 const stampFile = join(toolchain, 'stamp.json');
 
+/** Where node packages are installed, each for a group; `name` is what a message says. */
+const packageFolders = [
+  { folder: root, group: 'build', name: 'node packages' },
+  {
+    folder: join(root, 'tests', 'runtimes'),
+    group: 'test',
+    name: 'Deno, Bun and workerd',
+  },
+];
+const lockFile = (folder) => join(folder, 'package-lock.json');
+const packagesAreThere = ({ folder }) =>
+  existsSync(join(folder, 'node_modules', '.package-lock.json'));
+
 /** A hash of all that decides what set-up does: these scripts, the lock file, the environment. */
 function inputsHash() {
   const hash = createHash('sha256');
@@ -35,7 +49,7 @@ function inputsHash() {
     .map((name) => join(lib, name));
   for (const file of [join(root, 'scripts', 'setup.mjs'), ...files])
     hash.update(readFileSync(file));
-  hash.update(readFileSync(join(root, 'package-lock.json')));
+  for (const { folder } of packageFolders) hash.update(readFileSync(lockFile(folder)));
   hash.update([root, process.execPath, process.env.EMSDK ?? ''].join('\n'));
   return hash.digest('hex');
 }
@@ -48,14 +62,12 @@ function readStamp() {
   }
 }
 
-const nodeModulesAreThere = () => existsSync(join(root, 'node_modules', '.package-lock.json'));
-
 /** True when the stamp is current and the things it stands for still exist. */
 function isComplete(stamp, hash, groups) {
   return (
     stamp.inputs === hash &&
     groups.every((group) => stamp.groups?.includes(group)) &&
-    nodeModulesAreThere() &&
+    packageFolders.every((entry) => !groups.includes(entry.group) || packagesAreThere(entry)) &&
     libraries.every(libraryIsThere) &&
     emscriptenIsThere() &&
     systemRequirements(groups, stamp.emscriptenIsOffered).every(({ quick, there }) =>
@@ -69,12 +81,19 @@ function setUp(stamp, hash, groups) {
   const missing = systemRequirements(groups, offered).filter(({ there }) => !there());
   if (missing.length > 0) install(missing.map((requirement) => requirement.package));
 
-  const lock = createHash('sha256')
-    .update(readFileSync(join(root, 'package-lock.json')))
-    .digest('hex');
-  if (!nodeModulesAreThere() || stamp.lock !== lock) {
-    console.log('setup: installing node packages');
-    run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  const locks = { ...stamp.locks };
+  for (const entry of packageFolders) {
+    if (!groups.includes(entry.group)) continue;
+    const lock = createHash('sha256')
+      .update(readFileSync(lockFile(entry.folder)))
+      .digest('hex');
+    if (packagesAreThere(entry) && locks[entry.group] === lock) continue;
+    console.log(`setup: installing ${entry.name}`);
+    // What the packages of the runtimes would run only puts their programs at other places.
+    const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
+    const scripts = entry.group === 'test' ? ['--ignore-scripts'] : [];
+    run('npm', ['ci', ...quiet, ...scripts], { cwd: entry.folder });
+    locks[entry.group] = lock;
   }
 
   const sources = new PrivateSources();
@@ -90,7 +109,7 @@ function setUp(stamp, hash, groups) {
     stampFile,
     JSON.stringify({
       inputs: hash,
-      lock,
+      locks,
       groups: [...new Set([...groups, ...(isSame ? (stamp.groups ?? []) : [])])],
       libraries: versions,
       emscriptenIsOffered: offered !== null,

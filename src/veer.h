@@ -255,16 +255,16 @@ typedef struct veer_query veer_query;
 typedef struct veer_results veer_results;
 typedef struct veer_cursor veer_cursor;
 
-/* Opens or creates a database.
+/* Opens a database, or makes one.
  *   location  "memory:" (gone when closed); a directory; or a packed file, which opens
  *             read-only. In WebAssembly "memory:" or "host:<n>". Ignored where `io` is given.
  *   io        storage of the caller's, copied; must stay usable until veer_close. NULL: by
  *             location.
- *   options   JSON, see docs/API.md: "create" (default true: makes it where there is none),
- *             "mode" ("readwrite", "readonly"), "sync" ("full": an acknowledged write survives
- *             power loss; "interval"; "none"), "syncIntervalMs", "memoryLimit", "cacheBytes",
- *             "walBytes", "segmentBytes".
- * Errors: VEER_E_NOTFOUND, _BUSY (names the holder), _FORMAT, _VERSION, _CORRUPT,
+ *   options   JSON, see docs/API.md: "create" (make the database where there is none; default
+ *             false, "memory:" is always made), "mode" ("readwrite", "readonly"), "sync"
+ *             ("full": an acknowledged write survives power loss; "interval"; "none"),
+ *             "syncIntervalMs", "memoryLimit", "cacheBytes", "walBytes", "segmentBytes".
+ * Errors: VEER_E_NOTFOUND (there is none, and "create" is false), _BUSY (names the holder), _FORMAT, _VERSION, _CORRUPT,
  * _PERMISSION, ... A damaged database never opens as an empty one. */
 VEER_API veer_status veer_open(const char *location, const veer_io *io, const char *options,
                                const veer_allocator *allocator, veer_database **database,
@@ -321,7 +321,9 @@ enum { VEER_WRITE_UPSERT = 0, VEER_WRITE_INSERT = 1, VEER_WRITE_DELETE = 2 };
  *                   comes from `vectors`, or as a JSON array of numbers inside the object. INSERT fails with
  *                   VEER_E_EXISTS where an id is there already.
  *   DELETE          `documents`: JSON text, an array of ids; or `filter`: a JSON string or object
- *                   (see veer_query_prepare) with `parameters` (JSON array) for its `?`. */
+ *                   (see veer_query_prepare) with `parameters` (JSON array) for its `?`. The filter
+ *                   sees the state before the transaction, not what earlier parts write; the ids
+ *                   that match there are deleted. */
 typedef struct veer_operation {
     veer_collection *collection;
     int kind;
@@ -361,8 +363,9 @@ VEER_API void veer_snapshot_close(veer_snapshot *snapshot);
  *   "filter"   text: "tag = 'x' AND year >= 2020 AND NOT (draft = true)", with ? parameters;
  *              or object: {"tag": "x", "year": {"$gte": 2020}}
  *   "recall"   0 < r <= 1, default 0.95   "exact"    true: compare every original
- *   "select"   array of keys to return in documents; true: whole documents (default);
- *              false: none; a vector field named there returns its vector in the document
+ *   "select"   what is returned of documents: true: all fields but vectors (default);
+ *              "*": all fields, vectors too; an array of keys: these, vectors where they are
+ *              named; false: no documents
  *   "explain"  true: the plan and its figures in veer_results_explain
  * An unknown key is VEER_E_OPTION, a bad value VEER_E_RANGE or _TYPE, a filter that does not
  * parse VEER_E_SYNTAX with the position and what was expected, an unknown field VEER_E_FIELD. */

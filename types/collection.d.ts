@@ -69,7 +69,7 @@ export interface QueryOptions<S extends Schema, Sel> {
   readonly recall?: number | undefined;
   /** Compare every original; recall is then 1. */
   readonly exact?: boolean | undefined;
-  /** Which keys of the documents; default true: all but vectors. */
+  /** What is returned of the documents; default true: all fields but vectors. */
   readonly select?: Sel | undefined;
   /** The plan and its figures in `explain`. */
   readonly explain?: boolean | undefined;

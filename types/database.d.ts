@@ -16,7 +16,10 @@ export interface CollectionInfo {
   readonly count: number;
 }
 
-/** One part of a transaction: what to do in which collection. */
+/**
+ * One part of a transaction: what to do in which collection. The filter of a `delete` sees the state
+ * before the transaction, not what earlier parts write; the ids that match there are deleted.
+ */
 export type TransactionPart<S extends Schema> =
   | { readonly collection: Collection<S>; readonly upsert: readonly DocumentInput<S>[] }
   | { readonly collection: Collection<S>; readonly insert: readonly DocumentInput<S>[] }
@@ -95,7 +98,7 @@ export interface Database {
 }
 
 /**
- * Opens or creates a database.
+ * Opens a database, or makes one with `create`.
  *
  * `location`: `memory:` (gone when closed); `opfs://name` or `idb://name` in a browser; a path
  * (a directory, or a packed file, which opens read-only) in Node, Deno and Bun; or the bytes of a

@@ -15,7 +15,7 @@ export interface WorkerLike {
 }
 
 export interface OpenOptions {
-  /** Make the database where there is none. Default false; `memory:` is always made. */
+  /** Make the database where there is none; default false, `memory:` is always made. */
   readonly create?: boolean | undefined;
   /** Default `readwrite`. */
   readonly mode?: 'readwrite' | 'readonly' | undefined;
@@ -27,7 +27,10 @@ export interface OpenOptions {
   readonly syncIntervalMs?: number | undefined;
   /** Bytes that the engine may allocate; more is `NOMEM`. Default: what the runtime allows. */
   readonly memoryLimit?: number | undefined;
-  /** Bytes of verified blocks that are kept in memory. */
+  /**
+   * Bytes of blocks that are kept in memory: decompressed documents, and what was read from storage;
+   * at most a quarter of `memoryLimit`.
+   */
   readonly cacheBytes?: number | undefined;
   /** A log of this many bytes asks for a checkpoint. */
   readonly walBytes?: number | undefined;

@@ -136,13 +136,16 @@ export type DocumentInput<S> = { readonly id: string } & {
   readonly [K in FieldName<S>]?: FieldInput<S[K]> | null | undefined;
 } & OtherKeys<S>;
 
-/** A document as it is returned. Vector fields are there only where `select` names them. */
+/** A document as it is returned. Vector fields are there only where `select` asks for them. */
 export type StoredDocument<S> = { id: string } & {
   [K in FieldName<S>]?: FieldOutput<S[K]> | null;
 } & ('*' extends keyof S ? { [key: string]: unknown } : unknown);
 
-/** Which keys of documents are returned: some, all (true), or no documents at all (false). */
-export type Select<S> = boolean | readonly SelectName<S>[];
+/**
+ * What is returned of documents: true: all fields but vectors (default); `'*'`: all fields, vectors
+ * too; an array of keys: these, vectors where they are named; false: no documents.
+ */
+export type Select<S> = boolean | '*' | readonly SelectName<S>[];
 export type SelectName<S> = '*' extends keyof S ? string : FieldName<S> | 'id';
 
 /** The documents that a `select` returns. */

@@ -59,7 +59,7 @@ async function browserFacts() {
   const { usage, quota } = (await navigator.storage?.estimate?.()) ?? {};
   return usage === undefined
     ? []
-    : fact('Browser counts', `${bytes(usage)} of ${bytes(quota)} that this site may use`);
+    : fact('Browser counts', `${bytes(usage)}, at most ${bytes(quota)}`);
 }
 
 export class Bytes {

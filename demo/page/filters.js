@@ -29,6 +29,8 @@ export class Filters {
       search.k = k;
       onChange();
     });
+    // What is shown is what is searched with.
+    $('k').addEventListener('change', () => ($('k').value = search.k));
     // On a phone the filters are folded until they are wanted.
     const isWide = matchMedia('(min-width: 60rem)');
     const fold = () => ($('filters-box').open = isWide.matches);

@@ -71,6 +71,14 @@ export function checkRange(name: string, size: number, offset: number, bytes: nu
   }
 }
 
+/** In the engine's words. */
+export function noDatabase(location: string): StorageFault {
+  return new StorageFault(
+    'NOTFOUND',
+    `${location}: there is no database here; open it with "create": true to make one`,
+  );
+}
+
 export function notFound(name: string): StorageFault {
   return new StorageFault('NOTFOUND', `open ${name}: there is no such stream`);
 }

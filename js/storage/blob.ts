@@ -17,7 +17,7 @@ export class BlobBackend implements Backend {
   readonly #lock: HeldLock | undefined;
 
   constructor(blob: Blob, stream: string, lock?: HeldLock) {
-    this.name = 'a packed file in memory';
+    this.name = (blob as Partial<File>).name ?? 'the given bytes';
     this.#lock = lock;
     this.#blob = blob;
     this.#stream = stream;

@@ -1,6 +1,6 @@
 // The IndexedDB database of a location: its object stores, opening, and transactions.
 
-import { StorageFault, browserFault } from './backend.ts';
+import { StorageFault, browserFault, noDatabase } from './backend.ts';
 
 export const STREAMS = 'streams';
 export const PAGES = 'pages';
@@ -45,14 +45,7 @@ export function openIdb(name: string, create: boolean): Promise<IDBDatabase> {
       resolve(request.result);
     };
     request.onerror = () =>
-      reject(
-        isMissing
-          ? new StorageFault(
-              'NOTFOUND',
-              `${location}: there is no database; {create: true} makes it`,
-            )
-          : browserFault(`open ${location}`, request.error),
-      );
+      reject(isMissing ? noDatabase(location) : browserFault(`open ${location}`, request.error));
     request.onblocked = () =>
       reject(new StorageFault('BUSY', `${location}: another tab holds it in an older form`));
   });

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 import type { Location } from '../locations.ts';
 import type { OpenedStorage, PackedTarget, StorageRequest } from '../platform.ts';
-import { StorageFault, alreadyThere } from './backend.ts';
+import { alreadyThere, noDatabase } from './backend.ts';
 import { NodeFsBackend, nodeFault, syncDirectory } from './node_fs.ts';
 import { DirectoryLock } from './node_lock.ts';
 
@@ -41,10 +41,7 @@ export async function openDirectory(
     }
     if (kind === 'nothing') {
       if (!request.create) {
-        throw new StorageFault(
-          'NOTFOUND',
-          `${location.text}: there is no database; {create: true} makes it`,
-        );
+        throw noDatabase(location.text);
       }
       fs.mkdirSync(full);
       syncDirectory(path.dirname(full));

@@ -13,6 +13,8 @@
 // another host, or another thread of this process, nothing is known but that it touches its file
 // every ten seconds: it is gone when it has not for two minutes.
 //
+// The same is known, and no more, where nobody may be asked: Deno without --allow-run.
+//
 // The native library holds flock() on the file "lock", which Linux shows in /proc/locks, and looks at
 // these files after it has taken that (src/platform/io_posix_claims.c).
 
@@ -37,11 +39,22 @@ interface Claim {
   readonly host: string;
 }
 
-const host =
-  os
-    .hostname()
-    .slice(0, 60)
-    .replace(/[^A-Za-z0-9-]/g, '_') || 'unknown';
+/**
+ * This machine's name. Where nobody may ask for it (Deno without --allow-sys) it is one that no
+ * other holder has: then all of them are of another host.
+ */
+function ownHost(): string {
+  try {
+    return plain(os.hostname()) || 'unknown';
+  } catch {
+    return `unknown-${randomBytes(4).toString('hex')}`;
+  }
+}
+
+/** The name of a host as files spell it. */
+const plain = (name: string): string => name.slice(0, 60).replace(/[^A-Za-z0-9-]/g, '_');
+
+const host = ownHost();
 
 /** When a process began, in ticks since the start of the system; '' where nobody says. */
 function startOf(pid: number): string {
@@ -54,12 +67,14 @@ function startOf(pid: number): string {
   }
 }
 
-function isRunning(pid: number): boolean {
+/** undefined: nobody may ask (Deno without --allow-run). */
+function isRunning(pid: number): boolean | undefined {
   try {
     process.kill(pid, 0);
     return true;
   } catch (cause) {
-    return (cause as { code?: unknown }).code === 'EPERM';
+    const { code } = cause as { code?: unknown };
+    return code === 'ESRCH' ? false : code === 'EPERM' ? true : undefined;
   }
 }
 
@@ -146,10 +161,14 @@ function tryTake(directory: string, isExclusive: boolean): string | Claim {
     if (!forbidden || isExclusive) throw cause;
     return inTheWay(directory, file, isExclusive, Date.now()) ?? file;
   }
-  const other = inTheWay(directory, file, isExclusive, fs.statSync(full).mtimeMs);
-  if (!other) return file;
-  fs.unlinkSync(full);
-  return other;
+  let isTaken = false;
+  try {
+    const other = inTheWay(directory, file, isExclusive, fs.statSync(full).mtimeMs);
+    isTaken = other === undefined;
+    return other ?? file;
+  } finally {
+    if (!isTaken) fs.unlinkSync(full);
+  }
 }
 
 /** `now` is the file system's time, which may differ from this machine's. */
@@ -170,12 +189,13 @@ function inTheWay(
 }
 
 function isAlive(directory: string, claim: Claim, now: number): boolean {
-  if (claim.host === host && (claim.pid !== process.pid || claim.thread === threadId)) {
-    if (!isRunning(claim.pid)) return false;
+  if (claim.host === host) {
+    const running = isRunning(claim.pid);
+    if (running === false) return false;
     const start = startOf(claim.pid);
-    return start === '' || claim.start === '' || start === claim.start;
+    if (start !== '' && claim.start !== '' && start !== claim.start) return false;
+    if (running && (claim.pid !== process.pid || claim.thread === threadId)) return true;
   }
-  if (claim.host === host && claim.start !== startOf(claim.pid)) return false;
   try {
     return now - fs.statSync(path.join(directory, claim.file)).mtimeMs < SILENT_MS;
   } catch {
@@ -183,27 +203,42 @@ function isAlive(directory: string, claim: Claim, now: number): boolean {
   }
 }
 
-/** The native library's holder, as far as Linux shows it. */
-function nativeHolder(directory: string, isExclusive: boolean): Claim | undefined {
+/** The locks that Linux knows; undefined where it is another system, or nobody may ask. */
+function systemLocks(): string | undefined {
   try {
-    const file = path.join(directory, 'lock');
-    const { ino } = fs.statSync(file, { bigint: true });
-    const pid = /^(?:write|read) (\d+) /.exec(fs.readFileSync(file, 'latin1'))?.[1];
-    for (const line of fs.readFileSync('/proc/locks', 'latin1').split('\n')) {
-      const match = /FLOCK\s+\S+\s+(READ|WRITE)\s+(\d+)\s+\S+:\S+:(\d+)\s/.exec(line);
-      if (!match || match[3] !== String(ino) || match[2] !== pid) continue;
-      if (!isExclusive && match[1] === 'READ') continue;
-      return {
-        file: 'lock',
-        isExclusive: match[1] === 'WRITE',
-        pid: Number(pid),
-        thread: 0,
-        start: '',
-        host,
-      };
-    }
+    return fs.readFileSync('/proc/locks', 'latin1');
   } catch {
-    // No lock file or no /proc: nothing is known.
+    return undefined;
+  }
+}
+
+/**
+ * The native library's holder. It empties its file "lock" when it lets go; one that was killed has
+ * not. Where the system's locks are not to be seen, a holder that may be running is one.
+ */
+function nativeHolder(directory: string, isExclusive: boolean): Claim | undefined {
+  const file = path.join(directory, 'lock');
+  const found = fs.statSync(file, { bigint: true, throwIfNoEntry: false });
+  if (!found) return undefined;
+  const line = /^(write|read) (\d+) \S+ (\S+)/.exec(fs.readFileSync(file, 'latin1'));
+  if (!line) return undefined;
+  const holder = {
+    file: 'lock',
+    isExclusive: line[1] === 'write',
+    pid: Number(line[2]),
+    thread: 0,
+    start: '',
+    host: plain(line[3]!),
+  };
+  const locks = systemLocks();
+  if (locks === undefined) {
+    const isGone = holder.host === host && isRunning(holder.pid) === false;
+    return !isGone && (isExclusive || holder.isExclusive) ? holder : undefined;
+  }
+  for (const entry of locks.split('\n')) {
+    const match = /FLOCK\s+\S+\s+(READ|WRITE)\s+(\d+)\s+\S+:\S+:(\d+)\s/.exec(entry);
+    if (!match || match[3] !== String(found.ino) || match[2] !== line[2]) continue;
+    if (isExclusive || match[1] === 'WRITE') return holder;
   }
   return undefined;
 }

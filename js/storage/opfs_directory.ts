@@ -2,7 +2,7 @@
 
 import type { Location } from '../locations.ts';
 import type { OpenedStorage, PackedTarget, StorageRequest } from '../platform.ts';
-import { StorageFault, alreadyThere, browserFault } from './backend.ts';
+import { StorageFault, alreadyThere, browserFault, noDatabase } from './backend.ts';
 import { BlobBackend } from './blob.ts';
 import { OpfsBackend, type SyncFileHandle } from './opfs.ts';
 import { takeWebLock } from './web_lock.ts';
@@ -73,10 +73,7 @@ export async function openOpfs(
     const directory =
       above && (await find(above.directory.getDirectoryHandle(above.name, { create })));
     if (!directory) {
-      throw new StorageFault(
-        'NOTFOUND',
-        `${location.text}: there is no database; {create: true} makes it`,
-      );
+      throw noDatabase(location.text);
     }
     const backend = await OpfsBackend.attach(location.text, directory, request.readonly, lock);
     return { backend, packed: '' };

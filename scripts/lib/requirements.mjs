@@ -50,6 +50,7 @@ export const requirements = [
   },
   { package: 'libcmocka-dev', group: 'build', there: file('/usr/include/cmocka.h') },
   { package: 'chromium', group: 'test', there: onPath('chromium') },
+  { package: 'firefox-esr', group: 'test', there: onPath('firefox-esr') },
   { package: 'fonts-dejavu-core', group: 'test', there: file('/usr/share/fonts/truetype') },
 ];
 

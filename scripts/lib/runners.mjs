@@ -73,16 +73,16 @@ export async function runCtest(stage, preset, selection = []) {
 }
 
 /** Runs a folder's `*.test.mjs` with Node's runner, a process a file. */
-export async function runNodeTests(stage, folder, accept = () => true) {
+export async function runNodeTests(stage, folder, accept = () => true, env = {}) {
   const files = filesUnder(folder, (file) => file.endsWith('.test.mjs') && accept(file));
   if (files.length === 0) {
     stage.empty = 'no tests yet';
     return;
   }
-  for (const file of files) await runNodeFile(stage, file);
+  for (const file of files) await runNodeFile(stage, file, env);
 }
 
-async function runNodeFile(stage, file) {
+async function runNodeFile(stage, file, env) {
   // A file may name its budget in its first lines: `// budget: 20 s`.
   const budget = Number(/^\/\/ budget: (\d+) s/m.exec(readFileSync(at(file), 'utf8'))?.[1] ?? 10);
   const counts = { pass: 0, fail: 0, skipped: 0, todo: 0 };
@@ -110,7 +110,7 @@ async function runNodeFile(stage, file) {
   const started = performance.now();
   const limit = `--test-timeout=${budget * 8000 + 60000}`;
   const args = ['--test', '--test-reporter=tap', limit, file];
-  const code = await stage.run('node', args, { onLine });
+  const code = await stage.run('node', args, { onLine, env });
   const used = (performance.now() - started) / 1000;
   stage.say(`${basename(file).padEnd(32)} ${closing.join('  ')}  ${timing(used, budget)}`);
   stage.passed += counts.pass;

@@ -9,6 +9,7 @@ import { runCtest, runFuzzers, runNodeTests } from './runners.mjs';
 const fuzzSeconds = Number(process.env.VEER_FUZZ_SECONDS ?? 20);
 
 const build = (stage, ...parts) => stage.must('node', ['scripts/build.mjs', ...parts]);
+const isFirefoxTest = (file) => file.includes('/firefox_');
 const isArtefactTest = (file) => file.includes('/built_');
 
 /** Builds a flavour and runs its ctest tests. */
@@ -92,9 +93,26 @@ export const stages = [
   { name: 'types', budget: 30, needs: ['setup'], run: typesTests },
   { name: 'package', budget: 60, needs: ['wasm'], run: packageTests },
   {
+    name: 'runtimes',
+    budget: 80,
+    needs: ['build', 'wasm'],
+    run: (stage) =>
+      runNodeTests(stage, 'tests/runtimes', (file) => !file.includes('/node_modules/')),
+  },
+  {
     name: 'browser',
     budget: 180,
     needs: ['wasm'],
-    run: (stage) => runNodeTests(stage, 'tests/browser'),
+    run: (stage) => runNodeTests(stage, 'tests/browser', (file) => !isFirefoxTest(file)),
+  },
+  {
+    name: 'firefox',
+    budget: 180,
+    needs: ['wasm'],
+    run: (stage) => {
+      const inBoth = /\/(storage|databases|packed)\.test\.mjs$/;
+      const accept = (file) => isFirefoxTest(file) || inBoth.test(file);
+      return runNodeTests(stage, 'tests/browser', accept, { VEER_BROWSER: 'firefox' });
+    },
   },
 ];

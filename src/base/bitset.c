@@ -5,11 +5,6 @@
  */
 #include "base/bitset.h"
 
-static unsigned count_ones(uint64_t word)
-{
-    return (unsigned)__builtin_popcountll(word);
-}
-
 /* Ones in the lowest `bits` bits, 0 < bits <= 64. */
 static uint64_t low_mask(size_t bits)
 {
@@ -37,8 +32,8 @@ size_t bitset_count(const uint64_t *words, size_t bits)
 {
     size_t count = 0;
     for (size_t i = 0; i < bits / 64; i++)
-        count += count_ones(words[i]);
-    if (bits % 64 != 0) count += count_ones(words[bits / 64] & low_mask(bits % 64));
+        count += bitset_ones(words[i]);
+    if (bits % 64 != 0) count += bitset_ones(words[bits / 64] & low_mask(bits % 64));
     return count;
 }
 

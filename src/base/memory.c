@@ -81,12 +81,17 @@ void memory_free(const veer_allocator *allocator, void *memory, size_t bytes)
     allocator->release(allocator->context, memory, object_bytes(bytes), OBJECT_ALIGNMENT);
 }
 
-void *memory_array(const veer_allocator *allocator, size_t count, size_t bytes_each)
+void *memory_room(const veer_allocator *allocator, size_t count, size_t bytes_each)
 {
     size_t bytes;
     if (!size_mul(count, bytes_each, &bytes) || bytes == 0) return NULL;
-    void *memory = allocator->allocate(allocator->context, bytes, ARRAY_ALIGNMENT);
-    if (memory != NULL) memset(memory, 0, bytes);
+    return allocator->allocate(allocator->context, bytes, ARRAY_ALIGNMENT);
+}
+
+void *memory_array(const veer_allocator *allocator, size_t count, size_t bytes_each)
+{
+    void *memory = memory_room(allocator, count, bytes_each);
+    if (memory != NULL) memset(memory, 0, count * bytes_each);
     return memory;
 }
 

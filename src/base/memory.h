@@ -23,6 +23,9 @@ void memory_free(const veer_allocator *allocator, void *memory, size_t bytes);
 void *memory_array(const veer_allocator *allocator, size_t count, size_t bytes_each);
 void memory_array_free(const veer_allocator *allocator, void *memory, size_t count,
                        size_t bytes_each);
+/* The same with undefined contents, for large arrays that are filled piece by piece: nothing is
+ * touched here, so it takes no time. Freed by memory_array_free. */
+void *memory_room(const veer_allocator *allocator, size_t count, size_t bytes_each);
 /* Grows *memory (an array of memory_array, or NULL) from *capacity to at least `wanted` elements,
  * by doubling; contents are kept, new elements are zero. VEER_E_NOMEM changes nothing. */
 veer_status memory_grow(const veer_allocator *allocator, void **memory, size_t *capacity,

@@ -10,10 +10,10 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "base/utf8.h"
 
 #define TEXT_OF_(value) #value
@@ -55,10 +55,7 @@ const char *veer_status_text(veer_status status)
 static void append_formatted(veer_error *error, size_t at, const char *format, va_list arguments)
 {
     size_t room = sizeof error->message - at;
-    int wanted = vsnprintf(error->message + at, room, format, arguments);
-    if (wanted < 0) {
-        error->message[at] = 0;
-    } else if ((size_t)wanted >= room) {
+    if (text_print_arguments(error->message + at, room, format, arguments) >= room) {
         size_t bytes = utf8_cut(error->message, sizeof error->message - 1);
         error->message[bytes] = 0;
     }

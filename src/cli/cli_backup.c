@@ -30,7 +30,10 @@ static int run(cli_context *cli, int argc, char **argv)
             veer_backup(database.database, argv[1], NULL, progress_call, &progress, &error);
         progress_end(&progress);
         struct stat about = {0};
-        if (status != VEER_OK) {
+        if (status == VEER_E_EXISTS) {
+            code =
+                cli_fail_text(cli, status, "%s exists already: a backup replaces nothing", argv[1]);
+        } else if (status != VEER_OK) {
             code = cli_fail(cli, &error);
         } else if (stat(argv[1], &about) == 0) {
             cli_text size = {0};

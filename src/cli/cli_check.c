@@ -76,7 +76,11 @@ static int run(cli_context *cli, int argc, char **argv)
     } else if (report.data != NULL) {
         print_report(cli, argv[0], (json_slice){report.data, report.bytes});
     }
-    code = status == VEER_OK ? CLI_OK : cli_fail(cli, &error);
+    if (status == VEER_E_NOTFOUND) {
+        code = cli_fail_text(cli, status, "%s: there is no database here", argv[0]);
+    } else {
+        code = status == VEER_OK ? CLI_OK : cli_fail(cli, &error);
+    }
     veer_buffer_free(&report);
     return cli_finish(cli, code);
 }

@@ -91,6 +91,9 @@ static int run(cli_context *cli, int argc, char **argv)
     }
     const char *name = options.collection != NULL ? options.collection : CLI_DEFAULT_COLLECTION;
     if (code == CLI_OK) {
+        code = cli_try_collection(cli, name, schema.data);
+    }
+    if (code == CLI_OK) {
         code = cli_open(cli, argv[0], CLI_CREATE, &database);
     }
     if (code == CLI_OK && cli_collection_exists(&database, name)) {

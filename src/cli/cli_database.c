@@ -13,8 +13,8 @@
 #include "readers.h"
 
 static const char *const mode_options[] = {
-    [CLI_READ] = "{\"create\":false,\"mode\":\"readonly\"}",
-    [CLI_WRITE] = "{\"create\":false}",
+    [CLI_READ] = "{\"mode\":\"readonly\"}",
+    [CLI_WRITE] = "{}",
     [CLI_CREATE] = "{\"create\":true}",
 };
 
@@ -25,11 +25,39 @@ int cli_open(const cli_context *cli, const char *path, cli_mode mode, cli_databa
     if (veer_open(path, NULL, mode_options[mode], NULL, &out->database, &error) == VEER_OK) {
         return CLI_OK;
     }
-    int code = cli_fail(cli, &error);
-    if (error.status == VEER_E_NOTFOUND && mode != CLI_CREATE) {
-        cli_hint(cli, "make one:  veer create %s --dims N --metric cosine", path);
-        cli_hint(cli, "or both:   veer import %s FILE --create", path);
+    if (error.status != VEER_E_NOTFOUND) {
+        return cli_fail(cli, &error);
     }
+    if (mode == CLI_CREATE) {
+        return cli_fail_text(cli, VEER_E_NOTFOUND,
+                             "%s: the folder that it would lie in is not there", path);
+    }
+    int code = cli_fail_text(cli, VEER_E_NOTFOUND, "%s: there is no database here", path);
+    cli_hint(cli, "make one:  veer create %s --dims N --metric cosine", path);
+    cli_hint(cli, "or both:   veer import %s FILE --create", path);
+    return code;
+}
+
+bool cli_is_missing(const char *path)
+{
+    veer_database *database = NULL;
+    veer_status status = veer_open(path, NULL, mode_options[CLI_READ], NULL, &database, NULL);
+    (void)veer_close(database, NULL);
+    return status == VEER_E_NOTFOUND;
+}
+
+int cli_try_collection(const cli_context *cli, const char *name, const char *schema)
+{
+    veer_database *database = NULL;
+    veer_collection *collection = NULL;
+    veer_error error = {0};
+    int code = CLI_OK;
+    if (veer_open("memory:", NULL, NULL, NULL, &database, &error) != VEER_OK ||
+        veer_collection_open(database, name, schema, &collection, &error) != VEER_OK) {
+        code = cli_fail(cli, &error);
+    }
+    veer_collection_close(collection);
+    (void)veer_close(database, NULL);
     return code;
 }
 
@@ -290,6 +318,10 @@ void cli_select_json(const char *select, cli_text *json)
 {
     if (select == NULL || strcmp(select, "true") == 0 || strcmp(select, "false") == 0) {
         cli_text_string(json, select == NULL ? "true" : select);
+        return;
+    }
+    if (strcmp(select, "*") == 0) {
+        cli_text_string(json, "\"*\"");
         return;
     }
     cli_text_byte(json, '[');

@@ -46,6 +46,11 @@ typedef enum cli_mode {
 
 /* Opens the database only. Reports a failure and returns its exit code, else CLI_OK. */
 int cli_open(const cli_context *cli, const char *path, cli_mode mode, cli_database *out);
+/* Whether there is no database at all, so that CLI_CREATE would make one. */
+bool cli_is_missing(const char *path);
+/* Makes the collection in memory only and forgets it: what would be refused is reported before a
+ * database is made for it. */
+int cli_try_collection(const cli_context *cli, const char *name, const char *schema);
 /* Opens the collection as well (`name` NULL: the only one) and reads its schema. */
 int cli_open_collection(const cli_context *cli, const char *path, cli_mode mode, const char *name,
                         cli_database *out);
@@ -70,7 +75,7 @@ void cli_simple_schema(cli_text *json, const char *field, uint32_t dims, const c
 /* A filter option as veer_count and veer_write want it, in JSON: an object as it is, anything
  * else as a JSON string. Reports an object that is not JSON. */
 bool cli_filter_json(const cli_context *cli, const char *filter, cli_text *json);
-/* A --select option as JSON: true, false, or a list of keys separated by commas. */
+/* A --select option as JSON: true, false, *, or a list of keys separated by commas. */
 void cli_select_json(const char *select, cli_text *json);
 /* A --params option: must be a JSON array. */
 bool cli_check_params(const cli_context *cli, const char *params);

@@ -18,7 +18,7 @@ static const cli_option options_table[] = {
     {"collection", 'c', CLI_TEXT, offsetof(get_options, collection), "NAME", 0, 0,
      "collection to read (default: the only one)"},
     {"select", 0, CLI_TEXT, offsetof(get_options, select), "KEYS", 0, 0,
-     "keys of the documents, separated by commas (default: all but vectors)"},
+     "keys of the documents, separated by commas; '*': all, vectors too (default: all but vectors)"},
 };
 
 /* The results are a subsequence of the ids, so one walk over both finds what is missing. */
@@ -99,7 +99,7 @@ const cli_command command_get = {
              "DB - < ids.txt",
     .description =
         "Prints the documents of the ids as JSON lines, in the order of the ids; - reads ids from "
-        "standard input, one a line. Vectors are printed where --select names their field.\n\n"
+        "standard input, one a line. Vectors are printed where --select names their field, or is '*'.\n\n"
         "An id that is not there is named on standard error [NOTFOUND]; the others are printed, "
         "and the exit status is 1.",
     .examples = "veer get pages.veer intro\n"

@@ -152,15 +152,25 @@ static int open_database(const cli_context *cli, const char *path, const import_
                              importer->vectors.source.name, importer->vectors.dims,
                              (unsigned long long)options->dims);
     }
-    int code = cli_open(cli, path, options->create ? CLI_CREATE : CLI_WRITE, database);
-    if (code != CLI_OK) {
-        return code;
+    bool is_new = options->create && cli_is_missing(path);
+    int code = CLI_OK;
+    if (is_new) {
+        name = name != NULL ? name : CLI_DEFAULT_COLLECTION;
+        code = make_schema(cli, options, importer, false, &schema);
+        if (code == CLI_OK) {
+            code = cli_try_collection(cli, name, schema.data);
+        }
     }
-    if (name == NULL && options->create && cli_collections_count(database) == 0) {
-        name = CLI_DEFAULT_COLLECTION;
+    if (code == CLI_OK) {
+        code = cli_open(cli, path, options->create ? CLI_CREATE : CLI_WRITE, database);
     }
-    bool exists = name == NULL || cli_collection_exists(database, name);
-    code = make_schema(cli, options, importer, exists, &schema);
+    if (code == CLI_OK && !is_new) {
+        if (name == NULL && options->create && cli_collections_count(database) == 0) {
+            name = CLI_DEFAULT_COLLECTION;
+        }
+        bool exists = name == NULL || cli_collection_exists(database, name);
+        code = make_schema(cli, options, importer, exists, &schema);
+    }
     if (code == CLI_OK) {
         code = cli_use_collection(cli, path, name, schema.data, database);
     }

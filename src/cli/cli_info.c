@@ -1,8 +1,7 @@
 /* cli_info.c: `veer info`: what is in a database, and where its bytes are.
  *
- * A table of collections with their fields, then the engine's figures (veer_stats) and what
- * opening found (veer_recovery_report). The figures are printed by their own names, so that a
- * figure that the engine adds appears here without a change.
+ * A table of collections with their fields, then the engine's figures (veer_stats) in words, and
+ * what opening found (veer_recovery_report). --json has every figure by its own name.
  */
 #include <stdio.h>
 #include <string.h>
@@ -81,65 +80,84 @@ static veer_status print_collections(const cli_context *cli, json_slice collecti
     return table_print(cli, &table);
 }
 
-/* A count of bytes is shown as a size: the figures of memory and storage, and what says so. */
-static bool is_bytes(const cli_text *name)
-{
-    const char *text = name->data != NULL ? name->data : "";
-    return strncmp(text, "memory.", 7) == 0 || strncmp(text, "storage.", 8) == 0 ||
-           strstr(text, "ytes") != NULL;
-}
+/* ---- figures: where they are in veer_stats, and what people call them */
 
-/* Leaves of a JSON object as "part.part  value" lines. */
-static void add_leaves(cli_table *table, const cli_text *prefix, json_slice value)
-{
-    json_iterator iterator;
-    json_slice key;
-    json_slice member;
-    cli_text name = {0};
-    cli_text cell = {0};
-    cli_json_begin(&iterator, value.text, value.bytes);
-    while (cli_json_member(&iterator, &key, &member)) {
-        cli_text_clear(&name);
-        cli_text_append(&name, prefix->data != NULL ? prefix->data : "", prefix->bytes);
-        cli_text_string(&name, prefix->bytes > 0 ? "." : "");
-        cli_text_append(&name, key.text, key.bytes);
-        json_kind kind = cli_json_kind_of(member);
-        if (kind == JSON_OBJECT) {
-            add_leaves(table, &name, member);
-            continue;
-        }
-        if (kind == JSON_ARRAY) {
-            continue;
-        }
-        table_cell(table, name.data != NULL ? name.data : "", name.bytes);
-        double number = cli_json_number(member);
-        cli_text_clear(&cell);
-        if (kind == JSON_NUMBER && number >= 0 && is_bytes(&name)) {
-            cli_text_size(&cell, (uint64_t)number);
-        } else if (kind == JSON_NUMBER && number >= 0 && number < 1e15 &&
-                   number == (double)(uint64_t)number) {
-            cli_text_grouped(&cell, (uint64_t)number);
-        } else {
-            append_plain(&cell, member);
-        }
-        table_cell(table, cell.data != NULL ? cell.data : "", cell.bytes);
-    }
-    table->cells.failed = table->cells.failed || name.failed || cell.failed;
-    cli_text_free(&name);
-    cli_text_free(&cell);
-}
+typedef struct figure {
+    const char *part; /* NULL: at the top */
+    const char *key;
+    const char *label;
+} figure;
+
+static const figure counts[] = {
+    {NULL, "rows", "rows stored"},
+    {NULL, "tombstones", "of them replaced or deleted, until compaction"},
+    {NULL, "segments", "segments"},
+    {NULL, "lsn", "number of the last record written (LSN)"},
+};
+static const figure on_storage[] = {
+    {"storage", "segments", "segments: documents, vectors, indexes"},
+    {"storage", "wal", "log: the latest writes"},
+    {"storage", "catalogue", "catalogue: which segments there are"},
+    {"storage", "meta", "superblocks"},
+    {"storage", "total", "in all"},
+};
+static const figure in_memory[] = {
+    {"memory", "active", "rows not yet in segments"},
+    {"memory", "sealed", "opened segments"},
+    {"memory", "cache", "cache of blocks and documents"},
+    {"memory", "used", "in all"},
+    {"memory", "peak", "at most since opening"},
+    {"memory", "mapped", "mapped files, which the system lends"},
+};
+
+typedef struct figure_table {
+    const char *heading, *unit;
+    const figure *figures;
+    size_t count;
+    bool are_bytes;
+} figure_table;
+
+#define FIGURES(list) (list), sizeof(list) / sizeof((list)[0])
 
 static veer_status print_figures(const cli_context *cli, json_slice stats)
 {
-    cli_table table = {0};
-    cli_text prefix = {0};
-    add_leaves(&table, &prefix, stats);
-    if (table.count == 0) {
-        cli_text_free(&table.cells);
-        return VEER_OK;
+    static const figure_table tables[] = {
+        {"rows", "count", FIGURES(counts), false},
+        {"on storage", "size", FIGURES(on_storage), true},
+        {"in memory", "size", FIGURES(in_memory), true},
+    };
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        const cli_column columns[] = {{tables[i].heading, false}, {tables[i].unit, true}};
+        cli_table table = {.columns = columns, .columns_count = 2};
+        for (size_t j = 0; j < tables[i].count; j++) {
+            const figure *from = &tables[i].figures[j];
+            json_slice part = from->part != NULL ? cli_json_get(stats, from->part) : stats;
+            uint64_t number = (uint64_t)cli_json_number(cli_json_get(part, from->key));
+            table_cell(&table, from->label, strlen(from->label));
+            if (tables[i].are_bytes) {
+                table_cell_size(&table, number);
+            } else {
+                table_cell_grouped(&table, number);
+            }
+        }
+        printf("\n");
+        veer_status status = table_print(cli, &table);
+        if (status != VEER_OK) {
+            return status;
+        }
     }
-    printf("\n");
-    return table_print_pairs(cli, &table);
+    return VEER_OK;
+}
+
+static void print_engine(json_slice stats)
+{
+    cli_text text = {0};
+    cli_text_string(&text, "veer ");
+    append_plain(&text, cli_json_get(stats, "version"));
+    cli_text_string(&text, ", compares with ");
+    append_plain(&text, cli_json_get(stats, "tier"));
+    printf("\n%s\n", text.failed ? "" : text.data);
+    cli_text_free(&text);
 }
 
 static void print_messages(json_slice recovery)
@@ -191,6 +209,9 @@ static int run(cli_context *cli, int argc, char **argv)
         if (status == VEER_OK) {
             status = print_figures(cli, (json_slice){stats.data, stats.bytes});
         }
+        if (status == VEER_OK) {
+            print_engine((json_slice){stats.data, stats.bytes});
+        }
         print_messages((json_slice){recovery.data, recovery.bytes});
         code = status == VEER_OK ? CLI_OK : cli_fail_text(cli, status, "out of memory");
     }
@@ -205,9 +226,9 @@ const cli_command command_info = {
     .summary = "show collections, fields, rows and where the bytes are",
     .usage = "DB [--json]",
     .description =
-        "Prints the collections with their fields and numbers of documents, then the engine's "
-        "figures: rows, segments, deleted rows, bytes on disk and in memory by part, the log, the "
-        "kernel tier, and what opening had to repair.",
+        "Prints the collections with their fields and numbers of documents, then rows and "
+        "segments, bytes on storage and in memory by part, the version and its kernels, and what "
+        "opening had to repair. --json has every figure, by collection and segment too.",
     .examples = "veer info pages.veer\n"
                 "veer info pages.veer --json",
     .options = options_table,

@@ -55,7 +55,8 @@ static const cli_option options_table[] = {
     {"recall", 'r', CLI_REAL, offsetof(search_options, recall), "R", 0, 1,
      "expected share of the true nearest that is found (default 0.95)"},
     {"select", 0, CLI_TEXT, offsetof(search_options, select), "KEYS", 0, 0,
-     "keys of the documents, separated by commas; false: none (default: all but vectors)"},
+     "keys of the documents, separated by commas; '*': all, vectors too; false: none (default: all "
+     "but vectors)"},
     {"collection", 'c', CLI_TEXT, offsetof(search_options, collection), "NAME", 0, 0,
      "collection to search (default: the only one)"},
     {"field", 'f', CLI_TEXT, offsetof(search_options, field), "NAME", 0, 0,

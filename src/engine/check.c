@@ -12,6 +12,7 @@
  */
 #include "engine/check.h"
 
+#include "base/text.h"
 #include "engine/database_io.h"
 #include "engine/json_write.h"
 
@@ -22,7 +23,7 @@ void check_problem(check *self, const char *format, ...)
     char text[600];
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
+    (void)text_print_arguments(text, sizeof text, format, arguments);
     va_end(arguments);
     self->problems_count++;
     if (self->problems_count <= CHECK_PROBLEMS_MAX) json_string(&self->problems, NULL, text);
@@ -89,6 +90,8 @@ static veer_status check_storage(check *self, const char *location, const veer_i
     if (status == VEER_OK)
         status = store_check(self->allocator, &place->io, store_problem, self, store_progress, self,
                              error);
+    if (status == VEER_OK && place->io_is_packed)
+        status = packed_io_check(&place->io, store_problem, self, error);
     database_close_io(place);
     memory_free(self->allocator, place, sizeof *place);
     if (status != VEER_E_CORRUPT) return status;

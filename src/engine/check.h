@@ -4,7 +4,6 @@
 #define VEER_ENGINE_CHECK_H
 
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "engine/engine.h"
 

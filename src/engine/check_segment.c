@@ -8,12 +8,14 @@
  *   columns    the values of a sample of rows are those of their documents
  *
  * A row's document and a column may differ without damage where the field came later than the row:
- * the column then has no value.
+ * the column then has no value. Of fields that were there from the first schema, as far as a segment
+ * of that time tells which, every value must be there.
  *
  * Threads: one.
  */
 #include <yyjson.h>
 
+#include "base/text.h"
 #include "engine/check.h"
 #include "engine/document.h"
 #include "engine/reading.h"
@@ -31,7 +33,8 @@ typedef struct segment_check {
     arena *scratch; /* of a row or a block */
     arena *lasting; /* of the segment */
     char name[64];
-    uint32_t stride; /* one row of so many is in the sample */
+    uint32_t first_fields_end; /* fields below it are older than every row */
+    uint32_t stride;           /* one row of so many is in the sample */
     size_t samples;
     uint64_t **wanted; /* by place of the field: per sampled row, the sum over its values' hashes */
 } segment_check;
@@ -132,7 +135,7 @@ static veer_status compare_column(segment_check *self, size_t place, const colum
         return error_nomem(error, "a check", self->ref->rows);
     for (size_t i = 0; i < self->samples; i++) {
         uint64_t wanted = self->wanted[place][i];
-        if (sums[i] == wanted || (sums[i] == 0 && held->version > 1)) continue;
+        if (sums[i] == wanted || (sums[i] == 0 && f->id >= self->first_fields_end)) continue;
         check_problem(self->report,
                       "%s: the column of field '%s' differs from the document of row %u",
                       self->name, f->name, (uint32_t)i * self->stride);
@@ -377,6 +380,19 @@ static veer_status check_parts(segment_check *self, veer_error *error)
     return VEER_OK;
 }
 
+/* Segments that were made before the schema changed know where its fields ended. */
+static uint32_t first_fields_end(const collection_version *collection)
+{
+    uint32_t end = collection->schema->version == 1 ? collection->schema->next_field_id : 0;
+    for (size_t i = 0; i < collection->segments_count; i++) {
+        const segment_core *core = collection->segments[i].core;
+        if (core->is_sealed && core->as.sealed->entry.schema_version == 1 &&
+            core->as.sealed->entry.fields_end > end)
+            end = core->as.sealed->entry.fields_end;
+    }
+    return end;
+}
+
 veer_status check_segment(check *report, const collection_version *collection, size_t index,
                           veer_error *error)
 {
@@ -385,10 +401,11 @@ veer_status check_segment(check *report, const collection_version *collection, s
                           .collection = collection,
                           .ref = &collection->segments[index],
                           .index = index,
+                          .first_fields_end = first_fields_end(collection),
                           .scratch = &scratch,
                           .lasting = &lasting};
-    (void)snprintf(self.name, sizeof self.name, "Collection '%.20s', segment %zu",
-                   collection->collection->name, index);
+    (void)text_print(self.name, sizeof self.name, "Collection '%.20s', segment %zu",
+                     collection->collection->name, index);
     self.stride = self.ref->rows / COLUMN_SAMPLE_ROWS + 1;
     self.samples = self.ref->rows / self.stride + 1;
     arena_init(&scratch, report->allocator);

@@ -42,7 +42,7 @@ static veer_status read_request(veer_cursor *cursor, const char *request, const 
     const char *text = request ? request : "{}";
     yyjson_doc *doc = NULL;
     scan_options options;
-    VEER_TRY(json_parse(text, strlen(text), "request", &cursor->body, &doc, error));
+    VEER_TRY(json_parse_exact(text, strlen(text), "request", &cursor->body, &doc, error));
     yyjson_val *root = yyjson_doc_get_root(doc);
     VEER_TRY(options_read_request(scan_table, scan_table_count, also, root, "request",
                                   &cursor->body, &options, error));
@@ -53,8 +53,10 @@ static veer_status read_request(veer_cursor *cursor, const char *request, const 
         VEER_TRY(filter_parse(wanted, known->filter_fields, known->fields_count, &cursor->body,
                               &parsed, error));
     VEER_TRY(reading_bind(parsed, parameters, &cursor->body, &cursor->filter, error));
-    return select_parse(yyjson_obj_get(root, "select"), known, &cursor->body, &cursor->select,
-                        error);
+    VEER_TRY(
+        select_parse(yyjson_obj_get(root, "select"), known, &cursor->body, &cursor->select, error));
+    cursor->select.is_walk = true;
+    return VEER_OK;
 }
 
 veer_status veer_scan(veer_collection *collection, veer_snapshot *snapshot, const char *request,

@@ -41,15 +41,29 @@ static veer_status open_path(veer_database *database, const char *path, veer_err
         return packed_io_new(database->allocator, &database->packed_parent, name, &database->io,
                              error);
     }
-    if (kind == IO_NOTHING && !database->options.create)
-        VEER_FAIL(error, VEER_E_NOTFOUND,
-                  "there is no database at '%.300s'; open it with \"create\": true to make one",
-                  path);
-    VEER_TRY(
-        io_posix_new(database->allocator, path, database->options.create, &database->io, error));
+    bool makes = database->options.create && database->options.mode == 0;
+    if (kind == IO_NOTHING && !makes)
+        VEER_FAIL(error, VEER_E_NOTFOUND, "there is no database here%s",
+                  database->options.mode == 0 ? "; open it with \"create\": true to make one" : "");
+    VEER_TRY(io_posix_new(database->allocator, path, makes, &database->io, error));
     database->io_is_posix = true;
     return VEER_OK;
 #endif
+}
+
+/* What is not there, or no database, is named as the caller did. In WebAssembly a location is a
+ * number: JavaScript knows the name. */
+static veer_status name_location(const char *location, veer_status status, veer_error *error)
+{
+#ifndef __wasm__
+    if (error && (status == VEER_E_NOTFOUND || status == VEER_E_FORMAT)) {
+        veer_error found = *error;
+        return error_set(error, status, "%.200s: %s", location, found.message);
+    }
+#else
+    (void)location, (void)error;
+#endif
+    return status;
 }
 
 veer_status database_open_io(veer_database *database, const char *location, const veer_io *io,
@@ -69,7 +83,7 @@ veer_status database_open_io(veer_database *database, const char *location, cons
         database->io_is_memory = true;
         return VEER_OK;
     }
-    return open_path(database, location, error);
+    return name_location(location, open_path(database, location, error), error);
 }
 
 void database_close_io(veer_database *database)
@@ -125,6 +139,9 @@ static void free_database(veer_database *database, int locks)
     memory_free(&base, database, sizeof *database);
 }
 
+/* The cache takes one in so many bytes of memoryLimit, so that there is always room to write. */
+#define CACHE_SHARE 4u
+
 static veer_status open_store(veer_database *database, veer_error *error)
 {
     const database_options *options = &database->options;
@@ -139,6 +156,8 @@ static veer_status open_store(veer_database *database, veer_error *error)
         .wal_bytes = options->wal_bytes,
         .cache_bytes = (size_t)options->cache_bytes,
     };
+    size_t share = database->budget.limit / CACHE_SHARE;
+    if (store_options.cache_bytes > share) store_options.cache_bytes = share;
     uint64_t seed = 0;
     platform_random(&seed, sizeof seed);
     VEER_TRY(store_open(database->allocator, &database->io, &store_options, seed, &database->store,
@@ -176,7 +195,9 @@ veer_status veer_open(const char *location, const veer_io *io, const char *optio
     if (database->options.memory_limit > 0 && database->options.memory_limit < SIZE_MAX)
         database->budget.limit = (size_t)database->options.memory_limit;
     VEER_GOTO(database_open_io(database, location, io, error));
-    VEER_GOTO(open_store(database, error));
+    status = open_store(database, error);
+    if (status != VEER_OK && !io) status = name_location(location, status, error);
+    VEER_GOTO(status);
     VEER_GOTO(recover(database, error));
     *out = database;
     database = NULL;

@@ -1,13 +1,14 @@
 #include "engine/document.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include <yyjson.h>
 
 #include "base/sizes.h"
+#include "base/text.h"
 #include "base/timestamp.h"
 #include "base/utf8.h"
+#include "engine/json_write.h"
 
 #define INTEGER_EXACT_MAX ((int64_t)1 << 53) /* every integer up to it is an f64 */
 
@@ -74,11 +75,11 @@ static veer_status type_error(const field *field, yyjson_val *value, veer_error 
 {
     char shown[64];
     if (yyjson_is_str(value))
-        snprintf(shown, sizeof shown, "the string '%.40s'", yyjson_get_str(value));
+        text_print(shown, sizeof shown, "the string '%.40s'", yyjson_get_str(value));
     else if (yyjson_is_num(value))
-        snprintf(shown, sizeof shown, "the number %.17g", yyjson_get_num(value));
+        text_print(shown, sizeof shown, "the number %.17g", yyjson_get_num(value));
     else
-        snprintf(shown, sizeof shown, "%s", yyjson_get_type_desc(value));
+        text_print(shown, sizeof shown, "%s", yyjson_get_type_desc(value));
     VEER_FAIL(error, VEER_E_TYPE, "field '%s' is a %s; it cannot hold %s", field->name,
               field_type_name(field->type), shown);
 }
@@ -223,38 +224,31 @@ static veer_status check_vector(const field *field, const float *vector, veer_er
     VEER_FAIL(error, VEER_E_VECTOR, "the vector of field '%s' %s", field->name, why);
 }
 
-/* The JSON to keep: the object itself, or a copy without its vector fields. */
-static veer_status stored_json(const schema *schema, yyjson_val *object, bool has_vectors,
-                               arena *arena, document *out, veer_error *error)
+/* The JSON to keep: the object without its vector fields. */
+static veer_status stored_json(const schema *schema, yyjson_val *object, arena *arena,
+                               document *out, veer_error *error)
 {
-    yyjson_alc alc;
-    json_arena(&alc, arena);
-    size_t bytes = 0;
-    char *json = NULL;
-    if (!has_vectors) {
-        json = yyjson_val_write_opts(object, YYJSON_WRITE_NOFLAG, &alc, &bytes, NULL);
-    } else {
-        yyjson_mut_doc *copy = yyjson_mut_doc_new(&alc);
-        yyjson_mut_val *root = copy ? yyjson_mut_obj(copy) : NULL;
-        size_t i, max;
-        yyjson_val *key, *value;
-        bool complete = root != NULL;
-        yyjson_obj_foreach(object, i, max, key, value)
-        {
-            const field *field = schema_field(schema, yyjson_get_str(key), yyjson_get_len(key));
-            if (!complete || (field && field->type == FIELD_VECTOR)) continue;
-            yyjson_mut_val *to = yyjson_val_mut_copy(copy, key);
-            yyjson_mut_val *with = yyjson_val_mut_copy(copy, value);
-            complete = to && with && yyjson_mut_obj_add(root, to, with);
-        }
-        if (complete)
-            json = yyjson_mut_val_write_opts(root, YYJSON_WRITE_NOFLAG, &alc, &bytes, NULL);
+    byte_writer json;
+    byte_writer_init(&json, arena->allocator);
+    json_open(&json, NULL, '{');
+    size_t i, max;
+    yyjson_val *key, *value;
+    yyjson_obj_foreach(object, i, max, key, value)
+    {
+        const field *field = schema_field(schema, yyjson_get_str(key), yyjson_get_len(key));
+        if (field && field->type == FIELD_VECTOR) continue;
+        json_key_text(&json, yyjson_get_str(key), yyjson_get_len(key));
+        json_value(&json, value);
     }
-    if (!json) return error_nomem(error, "a document", 0);
+    json_close(&json, '}');
+    size_t bytes = json.bytes;
+    char *kept = json.failed ? NULL : arena_text(arena, (const char *)json.data, bytes);
+    byte_writer_fini(&json);
+    if (!kept) return error_nomem(error, "a document", bytes);
     if (bytes > VEER_DOCUMENT_BYTES_MAX)
         VEER_FAIL(error, VEER_E_LIMIT, "it has %zu bytes of JSON; at most %u are allowed", bytes,
                   VEER_DOCUMENT_BYTES_MAX);
-    out->json = json;
+    out->json = kept;
     out->json_bytes = bytes;
     return VEER_OK;
 }
@@ -293,7 +287,7 @@ static veer_status parse_fields(const schema *schema, yyjson_val *object, size_t
         out->vectors[from->field->vector_slot] = vector;
     }
     uint64_t seen[(VEER_FIELDS_MAX + 63) / 64] = {0};
-    bool has_vectors = false, has_id = false;
+    bool has_id = false;
     size_t i, max;
     yyjson_val *key, *value;
     yyjson_obj_foreach(object, i, max, key, value)
@@ -307,10 +301,9 @@ static veer_status parse_fields(const schema *schema, yyjson_val *object, size_t
         }
         const field *field = schema_field(schema, name, bytes);
         if (!field) continue;
-        has_vectors = has_vectors || field->type == FIELD_VECTOR;
         VEER_TRY(take_field(schema, field, value, arena, out, seen, error));
     }
-    return stored_json(schema, object, has_vectors, arena, out, error);
+    return stored_json(schema, object, arena, out, error);
 }
 
 veer_status document_parse(const veer_database *database, const schema *schema, yyjson_val *object,

@@ -253,7 +253,8 @@ struct veer_database {
     version *present;
     struct stream_removal {
         char name[65];
-        uint64_t from; /* generation */
+        uint64_t from;  /* generation */
+        uint64_t bytes; /* of the stream, as far as known */
     } * removals;
     size_t removals_count, removals_capacity;
     size_t handles; /* collections, snapshots, queries, cursors, results open */
@@ -270,6 +271,7 @@ struct veer_database {
     thread_mutex work; /* one slice of background work at a time */
     struct job *job;   /* what is being sealed or merged, or NULL */
     bool wants_compact;
+    bool gives_back; /* space of removed streams or of the log, in pieces */
 };
 
 version *version_acquire(veer_database *database); /* the present one */
@@ -293,7 +295,7 @@ void database_handle_closed(veer_database *database);
 
 /* Queues a stream for removal, which background work does once the store is at generation `from`.
  * Any thread. */
-void database_remove_later(veer_database *database, const char *name, uint64_t from);
+void database_remove_later(veer_database *database, const store_stream *stream, uint64_t from);
 
 /* Names a stream of a segment: "seg.7", "seg.7.codes.1.12". */
 void segment_base_name(char name[65], uint64_t number);
@@ -309,6 +311,10 @@ void json_arena(struct yyjson_alc *alc, arena *arena);
 struct yyjson_doc;
 veer_status json_parse(const char *text, size_t bytes, const char *what, arena *arena,
                        struct yyjson_doc **out, veer_error *error);
+/* The same for what may hold a filter or its values: integers that 64 bits do not hold stay raw text,
+ * so that they are refused instead of rounded. */
+veer_status json_parse_exact(const char *text, size_t bytes, const char *what, arena *arena,
+                             struct yyjson_doc **out, veer_error *error);
 /* "an object", "a string", ... of a JSON value: for error texts. */
 struct yyjson_val;
 const char *json_kind(const struct yyjson_val *value);

@@ -73,7 +73,6 @@ typedef struct executor {
     uint64_t coded;      /* ordinals under codes */
     size_t wanted;       /* min(k + offset, matches) */
     bool is_exact;       /* the plan */
-    bool is_local;       /* originals are at hand: no read waits */
 
     hit *hits;
     size_t hits_count, hits_capacity;

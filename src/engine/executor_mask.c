@@ -8,7 +8,6 @@
  */
 #include "base/bitset.h"
 #include "engine/executor.h"
-#include "engine/sealed.h"
 
 /* A filter match is translated row by row where fewer than one row in TRANSLATE_SHARE matches:
  * finding an ordinal is a search in an array, passing one over is a load and a test. */
@@ -119,7 +118,6 @@ veer_status executor_mask_vectors(executor *run, veer_error *error)
 {
     veer_status status = VEER_OK;
     run->matches = 0;
-    run->is_local = true;
     for (size_t i = 0; i < run->collection->segments_count; i++) {
         search_part *part = &run->parts[i];
         if (part->rows_count == 0) continue;
@@ -130,8 +128,6 @@ veer_status executor_mask_vectors(executor *run, veer_error *error)
         else if (one != VEER_OK)
             return one;
         run->matches += part->live_count;
-        const segment_core *core = part->ref->core;
-        if (core->is_sealed && !segment_is_mapped(core->as.sealed->base)) run->is_local = false;
     }
     return status;
 }

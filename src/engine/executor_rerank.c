@@ -3,12 +3,12 @@
  * Originals are collected first and compared together, so that the kernel can prefetch and the
  * storage hears of a whole batch before anybody waits. Reranking takes the candidates in order of
  * their estimates: the first batch settles a threshold, what follows is only what it leaves open.
- * Where originals are at hand the batches stay small, because each one lowers the threshold for
- * the next; where they have to be waited for, the second batch is all the rest.
+ * The batches stay small, because each one lowers the threshold for the next; once an original has
+ * to be waited for, all the rest are asked for with it.
  */
 #include "engine/executor.h"
 
-/* Where nothing waits; the best of 16 to 256 for k = 10 (bench/flat_search.c). */
+/* The best of 16 to 256 for k = 10 (bench/flat_search.c). */
 #define BATCH_ROWS 64u
 
 veer_status executor_fetch(executor *run, uint32_t index, uint32_t ordinal, veer_error *error)
@@ -70,8 +70,7 @@ veer_status executor_rerank(executor *run, const flat_query *query, flat_candida
     veer_status status = VEER_OK;
     for (size_t round = 0;; round++) {
         const flat_candidate *items = NULL;
-        size_t limit = run->is_local ? BATCH_ROWS : SIZE_MAX;
-        size_t count = flat_candidates_next(candidates, topk_threshold(heap), limit, &items);
+        size_t count = flat_candidates_next(candidates, topk_threshold(heap), BATCH_ROWS, &items);
         if (count == 0) return status;
         veer_status one =
             rerank_items(run, query, items, count, status == VEER_OK ? heap : NULL, error);

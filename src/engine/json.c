@@ -6,14 +6,15 @@
  * place, in characters from 1 as an editor counts them, with line and column where the text has
  * several lines.
  *
- * Writing is a handful of functions over byte_writer. Doubles are yyjson's, which knows no locale;
- * floats are written with the fewest digits that read back to the same bits.
+ * Writing is a handful of functions over byte_writer, without recursion either. Doubles and floats
+ * are written with the fewest digits that read back to the same bits (doubles: number.h).
  *
  * Threads: nothing is shared.
  */
 #include <math.h>
 #include <yyjson.h>
 
+#include "base/number.h"
 #include "base/utf8.h"
 #include "engine/engine.h"
 #include "engine/json_write.h"
@@ -80,18 +81,30 @@ static veer_status syntax_error(const char *text, size_t bytes, const char *what
               problem->msg);
 }
 
-veer_status json_parse(const char *text, size_t bytes, const char *what, arena *memory,
-                       struct yyjson_doc **out, veer_error *error)
+static veer_status parse(const char *text, size_t bytes, const char *what, yyjson_read_flag flags,
+                         arena *memory, struct yyjson_doc **out, veer_error *error)
 {
     *out = NULL;
     yyjson_alc alc;
     json_arena(&alc, memory);
     yyjson_read_err problem = {0};
     /* Without YYJSON_READ_INSITU the text is only read. */
-    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text, bytes, 0, &alc, &problem);
+    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text, bytes, flags, &alc, &problem);
     if (!doc) return syntax_error(text, bytes, what, &problem, error);
     *out = doc;
     return VEER_OK;
+}
+
+veer_status json_parse(const char *text, size_t bytes, const char *what, arena *memory,
+                       struct yyjson_doc **out, veer_error *error)
+{
+    return parse(text, bytes, what, 0, memory, out, error);
+}
+
+veer_status json_parse_exact(const char *text, size_t bytes, const char *what, arena *memory,
+                             struct yyjson_doc **out, veer_error *error)
+{
+    return parse(text, bytes, what, YYJSON_READ_BIGNUM_AS_RAW, memory, out, error);
 }
 
 const char *json_kind(const struct yyjson_val *value)
@@ -103,6 +116,8 @@ const char *json_kind(const struct yyjson_val *value)
         return yyjson_get_bool((yyjson_val *)(uintptr_t)value) ? "true" : "false";
     case YYJSON_TYPE_NUM:
         return "a number";
+    case YYJSON_TYPE_RAW:
+        return "a number that 64 bits do not hold";
     case YYJSON_TYPE_STR:
         return "a string";
     case YYJSON_TYPE_ARR:
@@ -145,7 +160,8 @@ void json_close(byte_writer *to, char bracket)
 
 static void put_escaped(byte_writer *to, const char *text, size_t bytes)
 {
-    static const char hex[] = "0123456789abcdef";
+    static const char hex[] = "0123456789ABCDEF";
+    static const char short_codes[] = "btn\0fr"; /* of 8 ... 13 */
     bool is_valid = utf8_valid(text, bytes);
     byte_writer_u8(to, '"');
     size_t plain = 0; /* [plain, i) needs no escaping */
@@ -160,10 +176,9 @@ static void put_escaped(byte_writer *to, const char *text, size_t bytes)
         } else if (byte == '"' || byte == '\\') {
             byte_writer_u8(to, '\\');
             byte_writer_u8(to, byte);
-        } else if (byte == '\n') {
-            byte_writer_put(to, "\\n", 2);
-        } else if (byte == '\t') {
-            byte_writer_put(to, "\\t", 2);
+        } else if (byte >= 8 && byte <= 13 && byte != 11) {
+            byte_writer_u8(to, '\\');
+            byte_writer_u8(to, (uint8_t)short_codes[byte - 8]);
         } else {
             const char code[6] = {'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]};
             byte_writer_put(to, code, sizeof code);
@@ -237,18 +252,10 @@ void json_signed(byte_writer *to, const char *key, int64_t value)
     byte_writer_put(to, digits + first, sizeof digits - first);
 }
 
-/* The shortest digits, by yyjson. */
 static void put_double(byte_writer *to, double value)
 {
-    char memory[256]; /* one number needs a header and 32 bytes */
-    yyjson_alc alc;
-    yyjson_val number = {0};
-    size_t bytes = 0;
-    (void)yyjson_alc_pool_init(&alc, memory, sizeof memory);
-    (void)yyjson_set_real(&number, value);
-    const char *text = yyjson_val_write_opts(&number, 0, &alc, &bytes, NULL);
-    if (!text) to->failed = true;
-    byte_writer_put(to, text, bytes);
+    char text[NUMBER_TEXT_BYTES];
+    byte_writer_put(to, text, number_write(value, text));
 }
 
 void json_real(byte_writer *to, const char *key, double value)
@@ -331,6 +338,66 @@ void json_float(byte_writer *to, const char *key, float value)
         put_decimal(to, digits, exponent);
     else
         put_double(to, magnitude);
+}
+
+static void put_scalar(byte_writer *to, yyjson_val *value)
+{
+    if (yyjson_is_str(value))
+        json_text(to, NULL, yyjson_get_str(value), yyjson_get_len(value));
+    else if (yyjson_is_raw(value))
+        json_raw(to, NULL, yyjson_get_raw(value), yyjson_get_len(value));
+    else if (yyjson_is_real(value))
+        json_real(to, NULL, yyjson_get_real(value));
+    else if (yyjson_is_sint(value))
+        json_signed(to, NULL, yyjson_get_sint(value));
+    else if (yyjson_is_uint(value))
+        json_unsigned(to, NULL, yyjson_get_uint(value));
+    else if (yyjson_is_bool(value))
+        json_bool(to, NULL, yyjson_get_bool(value));
+    else
+        json_string(to, NULL, NULL);
+}
+
+/* A container that is being written: where its values end, and its closing bracket. */
+typedef struct level {
+    yyjson_val *end;
+    char bracket; /* 0: around all */
+} level;
+
+/* The values of a document lie one behind the other, those of a container behind it. */
+void json_value(byte_writer *to, struct yyjson_val *value)
+{
+    byte_writer outer; /* levels */
+    byte_writer_init(&outer, to->allocator);
+    level now = {unsafe_yyjson_get_next(value), 0};
+    bool is_key = false;
+    while (value != now.end || now.bracket != 0) {
+        if (value == now.end) {
+            json_close(to, now.bracket);
+            outer.bytes -= sizeof now;
+            memcpy(&now, outer.data + outer.bytes, sizeof now);
+            is_key = now.bracket == '}';
+            continue;
+        }
+        if (is_key) {
+            json_key_text(to, yyjson_get_str(value), yyjson_get_len(value));
+            is_key = false;
+        } else if (yyjson_is_ctn(value)) {
+            byte_writer_put(&outer, &now, sizeof now);
+            if (outer.failed) {
+                to->failed = true;
+                break;
+            }
+            is_key = yyjson_is_obj(value);
+            json_open(to, NULL, is_key ? '{' : '[');
+            now = (level){unsafe_yyjson_get_next(value), is_key ? '}' : ']'};
+        } else {
+            put_scalar(to, value);
+            is_key = now.bracket == '}';
+        }
+        value++;
+    }
+    byte_writer_fini(&outer);
 }
 
 veer_status json_take(const byte_writer *from, const veer_allocator *allocator, veer_buffer *buffer,

@@ -8,6 +8,8 @@
 
 #include "base/bytes.h"
 
+struct yyjson_val;
+
 void json_open(byte_writer *to, const char *key, char bracket); /* '{' or '[' */
 void json_close(byte_writer *to, char bracket);                 /* '}' or ']' */
 /* Escapes what JSON asks for; bytes that are not UTF-8 become '?'. */
@@ -21,6 +23,8 @@ void json_float(byte_writer *to, const char *key, float value);
 void json_bool(byte_writer *to, const char *key, bool value);
 /* `bytes` of JSON as they are. */
 void json_raw(byte_writer *to, const char *key, const void *json, size_t bytes);
+/* A value of a parsed document, without spaces; its depth takes memory, not stack. */
+void json_value(byte_writer *to, struct yyjson_val *value);
 /* The key, its colon and the comma before; a value has to follow. */
 void json_key_text(byte_writer *to, const char *key, size_t bytes);
 

@@ -24,7 +24,7 @@
 #define OPTION_INTEGER_MAX 9007199254740991 /* 2^53 - 1: what JSON's readers agree on */
 
 #define DATABASE_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                               \
-    BOOL("", "create", create, true, "make the database where there is none")               \
+    BOOL("", "create", create, false, "make the database where there is none")              \
     CHOICE(",", "mode", mode, 0, "readwrite", TWO, ("readwrite", "readonly"),               \
            "readonly opens without taking the writer's lock and writes nothing")            \
     CHOICE(",", "sync", sync, 0, "full", THREE, ("full", "interval", "none"),               \
@@ -35,7 +35,8 @@
     INTEGER(",", "memoryLimit", memory_limit, 0, OPTION_SIZE_MAX, 0,                        \
             "bytes that the database may allocate; 0: no limit")                            \
     INTEGER(",", "cacheBytes", cache_bytes, 0, OPTION_SIZE_MAX, OPTION_CACHE_BYTES,         \
-            "bytes of verified blocks kept where the storage cannot be mapped")             \
+            "bytes of blocks kept: decompressed documents, and what storage that cannot "   \
+            "be mapped was read; at most a quarter of memoryLimit")                         \
     INTEGER(",", "walBytes", wal_bytes, 65536, 1099511627776, OPTION_SEGMENT_BYTES,         \
             "size of the log that asks for a checkpoint")                                   \
     INTEGER(",", "segmentBytes", segment_bytes, 65536, 1099511627776, OPTION_SEGMENT_BYTES, \

@@ -52,7 +52,7 @@ static veer_status prepare(veer_query *query, const char *request, veer_error *e
     reading_end(&present);
     yyjson_doc *doc = NULL;
     const char *text = request ? request : "{}";
-    VEER_TRY(json_parse(text, strlen(text), "request", &query->prepared, &doc, error));
+    VEER_TRY(json_parse_exact(text, strlen(text), "request", &query->prepared, &doc, error));
     veer_status status = read_request(query, yyjson_doc_get_root(doc), error);
     arena_reset(&query->prepared);
     return status;

@@ -53,7 +53,8 @@ veer_status reading_bind(const filter *parsed, const char *parameters, arena *me
     yyjson_val *values = NULL;
     if (parameters) {
         yyjson_doc *doc = NULL;
-        VEER_TRY(json_parse(parameters, strlen(parameters), "parameters", memory, &doc, error));
+        VEER_TRY(
+            json_parse_exact(parameters, strlen(parameters), "parameters", memory, &doc, error));
         values = yyjson_doc_get_root(doc);
         if (yyjson_is_null(values)) values = NULL;
         if (values && !yyjson_is_arr(values))
@@ -76,7 +77,7 @@ veer_status reading_filter(const schema *known, const char *json, const char *pa
     *out = NULL;
     if (json) {
         yyjson_doc *doc = NULL;
-        VEER_TRY(json_parse(json, strlen(json), "filter", memory, &doc, error));
+        VEER_TRY(json_parse_exact(json, strlen(json), "filter", memory, &doc, error));
         yyjson_val *root = yyjson_doc_get_root(doc);
         if (!yyjson_is_null(root))
             VEER_TRY(filter_parse(root, known->filter_fields, known->fields_count, memory, &parsed,

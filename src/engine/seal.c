@@ -1,8 +1,8 @@
 #include "engine/seal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/bitset.h"
 #include "engine/seal_build.h"
 
 /* ---------------------------------------------------------------- life */
@@ -27,11 +27,13 @@ veer_status builder_new(veer_database *database, const collection_version *colle
     made->cursors = arena_array(&made->lasting, parts_count + 1, sizeof *made->cursors);
     made->vectors = arena_array(&made->lasting, parts_count + 1, sizeof *made->vectors);
     made->maps = arena_array(&made->lasting, parts_count + 1, sizeof *made->maps);
+    made->columns = arena_array(&made->lasting, parts_count + 1, sizeof *made->columns);
+    made->part_rows = arena_array(&made->lasting, parts_count + 1, sizeof *made->part_rows);
     made->vectors_of = arena_array(&made->lasting, schema->fields_count + 1, sizeof(uint32_t));
     made->entry.derived =
         arena_array(&made->lasting, schema->fields_count + 1, sizeof *made->entry.derived);
-    if (!made->parts || !made->cursors || !made->vectors || !made->maps || !made->vectors_of ||
-        !made->entry.derived) {
+    if (!made->parts || !made->cursors || !made->vectors || !made->maps || !made->columns ||
+        !made->part_rows || !made->vectors_of || !made->entry.derived) {
         builder_free(made);
         return error_nomem(error, "a segment", 0);
     }
@@ -39,6 +41,7 @@ veer_status builder_new(veer_database *database, const collection_version *colle
     memset(made->vectors_of, 0, (schema->fields_count + 1) * sizeof(uint32_t));
     for (size_t i = 0; i < parts_count; i++) {
         made->parts[i] = parts[i];
+        made->part_rows[i] = parts[i].rows;
         segment_ref_acquire(&parts[i]);
         made->rows_capacity += segment_ref_live(&parts[i]);
         made->parts_count = i + 1;
@@ -69,11 +72,15 @@ void builder_free(builder *builder)
     segment_writer_abort(builder->writer);
     if (!builder->is_kept) {
         if (!builder->derived_only && builder->entry.base.name[0])
-            database_remove_later(builder->database, builder->entry.base.name, 0);
+            database_remove_later(builder->database, &builder->entry.base, 0);
         for (size_t i = 0; i < builder->entry.derived_count; i++)
-            database_remove_later(builder->database, builder->entry.derived[i].stream.name, 0);
+            database_remove_later(builder->database, &builder->entry.derived[i].stream, 0);
     }
+    column_writer_free(builder->column);
     memory_array_free(allocator, builder->order, builder->rows_capacity, sizeof *builder->order);
+    memory_array_free(allocator, builder->ordered, builder->rows_capacity,
+                      sizeof *builder->ordered);
+    memory_array_free(allocator, builder->presence, (builder->rows_capacity + 7u) / 8, 1);
     memory_array_free(allocator, builder->ordinals, builder->rows_capacity,
                       sizeof *builder->ordinals);
     memory_array_free(allocator, builder->id_offsets, builder->rows_capacity + 1u,
@@ -115,85 +122,141 @@ void builder_keep(builder *builder)
 
 /* ---------------------------------------------------------------- order */
 
-typedef struct timed_place {
-    int64_t time;
-    build_place place;
-} timed_place;
-
-static int by_time(const void *a, const void *b)
+static uint32_t rows_to(const builder *builder, uint32_t count, uint32_t most)
 {
-    const timed_place *x = a, *y = b;
-    if (x->time != y->time) return x->time < y->time ? -1 : 1;
-    if (x->place.part != y->place.part) return x->place.part < y->place.part ? -1 : 1;
-    return x->place.row < y->place.row ? -1 : x->place.row > y->place.row;
+    uint32_t left = count - builder->position;
+    return builder->position + (left < most ? left : most);
 }
 
-typedef struct time_fill {
-    timed_place *places;
-    const uint32_t *at; /* by row: its entry in `places`, or ROW_NONE */
-} time_fill;
-
-static void fill_time(void *context, uint32_t row, const column_value *value)
+veer_status builder_open_columns(builder *builder, uint32_t field_id, bool *found,
+                                 veer_error *error)
 {
-    time_fill *fill = context;
-    if (fill->at[row] != ROW_NONE) fill->places[fill->at[row]].time = value->as.time;
-}
-
-/* Sorts the new rows by the schema's time; rows without one come first. */
-static veer_status order_by_time(builder *builder, uint32_t field_id, veer_error *error)
-{
-    const veer_allocator *allocator = builder->database->allocator;
-    timed_place *places = memory_array(allocator, builder->rows, sizeof *places);
-    if (!places && builder->rows > 0) return error_nomem(error, "the order of rows", builder->rows);
-    veer_status status = VEER_OK;
-    for (uint32_t i = 0; i < builder->rows; i++) {
-        places[i].time = INT64_MIN;
-        places[i].place = builder->order[i];
-    }
+    bool waits = false;
+    *found = false;
     for (size_t p = 0; p < builder->parts_count; p++) {
-        const column *column = NULL;
-        VEER_GOTO(segment_column(builder->parts[p].core, builder->collection->schema, field_id,
-                                 &column, error));
-        if (!column) continue;
-        time_fill fill = {places, builder->maps[p]};
-        if (column_visit(column, builder->parts[p].rows, allocator, fill_time, &fill) != VEER_OK) {
-            status = error_nomem(error, "the order of rows", 0);
-            goto done;
-        }
+        veer_status status = segment_column(builder->parts[p].core, builder->collection->schema,
+                                            field_id, &builder->columns[p], error);
+        if (status == VEER_PENDING)
+            waits = true;
+        else
+            VEER_TRY(status);
+        *found = *found || builder->columns[p];
     }
-    qsort(places, builder->rows, sizeof *places, by_time);
-    for (uint32_t i = 0; i < builder->rows; i++) {
-        builder->order[i] = places[i].place;
-        builder->maps[places[i].place.part][places[i].place.row] = i;
-    }
-done:
-    memory_array_free(allocator, places, builder->rows, sizeof *places);
-    return status;
+    return waits ? VEER_PENDING : VEER_OK;
 }
 
-static veer_status order_step(builder *builder, veer_error *error)
+static veer_status reserve_order(builder *builder, veer_error *error)
 {
     const veer_allocator *allocator = builder->database->allocator;
-    if (builder->rows_capacity > 0 && !builder->order) {
-        builder->order = memory_array(allocator, builder->rows_capacity, sizeof(build_place));
+    if (builder->rows_capacity > 0) {
+        builder->order = memory_room(allocator, builder->rows_capacity, sizeof(build_place));
         if (!builder->order) return error_nomem(error, "the order of rows", builder->rows_capacity);
     }
-    builder->rows = 0;
     for (size_t p = 0; p < builder->parts_count; p++) {
-        const segment_ref *part = &builder->parts[p];
-        if (!builder->maps[p] && part->rows > 0) {
-            builder->maps[p] = memory_array(allocator, part->rows, sizeof(uint32_t));
-            if (!builder->maps[p]) return error_nomem(error, "the order of rows", part->rows);
-        }
-        for (uint32_t row = 0; row < part->rows; row++) {
-            bool keep = builder->derived_only || !tombstones_has(part->dead, row);
-            builder->maps[p][row] = keep ? builder->rows : ROW_NONE;
-            if (keep) builder->order[builder->rows++] = (build_place){(uint32_t)p, row};
-        }
+        uint32_t rows = builder->parts[p].rows;
+        if (rows > 0) builder->maps[p] = memory_room(allocator, rows, sizeof(uint32_t));
+        if (rows > 0 && !builder->maps[p]) return error_nomem(error, "the order of rows", rows);
     }
+    return VEER_OK;
+}
+
+/* The live rows of every part, in order. */
+static bool choose_rows(builder *builder)
+{
+    const segment_ref *part = &builder->parts[builder->part];
+    uint32_t *map = builder->maps[builder->part];
+    for (uint32_t end = rows_to(builder, part->rows, BUILD_PLAIN_ROWS); builder->position < end;
+         builder->position++) {
+        uint32_t row = builder->position;
+        bool keep = builder->derived_only || !tombstones_has(part->dead, row);
+        map[row] = keep ? builder->rows : ROW_NONE;
+        if (keep) builder->order[builder->rows++] = (build_place){(uint32_t)builder->part, row};
+    }
+    if (builder->position < part->rows) return false;
+    builder->position = 0;
+    return ++builder->part == builder->parts_count;
+}
+
+static veer_status begin_sort(builder *builder, uint32_t field_id, veer_error *error)
+{
+    const veer_allocator *allocator = builder->database->allocator;
+    bool found;
+    VEER_TRY(builder_open_columns(builder, field_id, &found, error));
+    builder->ordered = memory_room(allocator, builder->rows_capacity, sizeof(build_place));
+    if (!builder->ordered) return error_nomem(error, "the order of rows", builder->rows_capacity);
+    return column_writer_new(COLUMN_TIME, builder->columns, (const uint32_t *const *)builder->maps,
+                             builder->part_rows, builder->parts_count, builder->rows, allocator,
+                             &builder->column, error);
+}
+
+/* Rows without a time come first, as they were; then those with one. */
+static bool order_rows(builder *builder)
+{
+    size_t count;
+    const uint64_t *presence;
+    const uint32_t *sorted = column_writer_sorted(builder->column, &count, &presence);
+    uint32_t untimed = builder->rows - (uint32_t)count;
+    for (uint32_t end = rows_to(builder, builder->rows, BUILD_PLAIN_ROWS); builder->position < end;
+         builder->position++) {
+        uint32_t row = builder->position;
+        if (!bitset_get(presence, row)) builder->ordered[builder->put++] = builder->order[row];
+        if (row >= untimed) builder->ordered[row] = builder->order[sorted[row - untimed]];
+    }
+    return builder->position == builder->rows;
+}
+
+static bool map_rows(builder *builder)
+{
+    for (uint32_t end = rows_to(builder, builder->rows, BUILD_PLAIN_ROWS); builder->position < end;
+         builder->position++) {
+        build_place from = builder->order[builder->position];
+        builder->maps[from.part][from.row] = builder->position;
+    }
+    return builder->position == builder->rows;
+}
+
+static void end_sort(builder *builder)
+{
+    column_writer_free(builder->column);
+    builder->column = NULL;
+    memory_array_free(builder->database->allocator, builder->order, builder->rows_capacity,
+                      sizeof *builder->order);
+    builder->order = builder->ordered;
+    builder->ordered = NULL;
+    builder->put = 0;
+}
+
+/* Phases: 0 memory, 1 the live rows; and by time: 2 begin, 3 sort, 4 order, 5 maps. */
+static veer_status order_step(builder *builder, veer_error *error)
+{
     const schema *schema = builder->collection->schema;
-    if (schema->order_by && !builder->derived_only)
-        VEER_TRY(order_by_time(builder, schema->order_by, error));
+    bool done = true;
+    switch (builder->phase) {
+    case 0:
+        VEER_TRY(reserve_order(builder, error));
+        break;
+    case 1:
+        done = choose_rows(builder);
+        break;
+    case 2:
+        VEER_TRY(begin_sort(builder, schema->order_by, error));
+        break;
+    case 3:
+        VEER_TRY(column_writer_sort_step(builder->column, &done, error));
+        break;
+    case 4:
+        done = order_rows(builder);
+        if (done) end_sort(builder);
+        break;
+    default:
+        done = map_rows(builder);
+        break;
+    }
+    if (!done) return VEER_OK;
+    builder->position = 0;
+    bool sorts = schema->order_by && !builder->derived_only && builder->rows > 0;
+    if (builder->phase++ < (sorts ? 5 : 1)) return VEER_OK;
+    builder->phase = 0;
     if (!builder->derived_only) builder->entry.rows = builder->rows;
     builder->step = builder->rows == 0      ? BUILD_DONE
                     : builder->derived_only ? BUILD_CODES
@@ -214,8 +277,28 @@ veer_status builder_begin(builder *builder, uint16_t kind, uint32_t field, uint3
 
 veer_status builder_end(builder *builder, veer_error *error)
 {
-    builder->section_is_open = false;
-    return segment_writer_end(builder->writer, error);
+    veer_status status = segment_writer_end(builder->writer, error);
+    if (status != VEER_PENDING) builder->section_is_open = false;
+    return status;
+}
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "arrays are stored as they lie in memory: little-endian machines only");
+
+veer_status builder_put_section(builder *builder, uint16_t kind, uint32_t field, const void *data,
+                                size_t bytes, bool *done, veer_error *error)
+{
+    *done = false;
+    VEER_TRY(builder_begin(builder, kind, field, SEGMENT_BLOCK_BYTES, error));
+    size_t left = bytes - builder->put;
+    size_t n = left < BUILD_BYTES_A_STEP ? left : BUILD_BYTES_A_STEP;
+    VEER_TRY(segment_writer_put(builder->writer, (const uint8_t *)data + builder->put, n, error));
+    builder->put += n;
+    if (builder->put < bytes) return VEER_OK;
+    VEER_TRY(builder_end(builder, error));
+    builder->put = 0;
+    *done = true;
+    return VEER_OK;
 }
 
 static veer_status create_step(builder *builder, veer_error *error)
@@ -229,20 +312,17 @@ static veer_status create_step(builder *builder, veer_error *error)
     return VEER_OK;
 }
 
-static uint32_t rows_to(const builder *builder)
-{
-    uint32_t left = builder->rows - builder->position;
-    return builder->position + (left < BUILD_ROWS_A_STEP ? left : BUILD_ROWS_A_STEP);
-}
-
 static veer_status documents_step(builder *builder, veer_error *error)
 {
     if (!builder->blobs)
         VEER_TRY(
             blob_writer_new(builder->writer, SECTION_DOCUMENTS, 0, true, &builder->blobs, error));
     memset(builder->cursors, 0, builder->parts_count * sizeof *builder->cursors);
-    uint32_t end = rows_to(builder);
-    for (; builder->position < end; builder->position++) {
+    uint32_t end = rows_to(builder, builder->rows, BUILD_ROWS_A_STEP);
+    size_t given = 0;
+    for (; builder->position < end && given < BUILD_BYTES_A_STEP &&
+           arena_bytes(&builder->scratch) < 4 * BUILD_BYTES_A_STEP;
+         builder->position++) {
         build_place from = builder->order[builder->position];
         const char *json = NULL;
         size_t bytes = 0;
@@ -250,6 +330,7 @@ static veer_status documents_step(builder *builder, veer_error *error)
                                       &builder->cursors[from.part], &builder->scratch, &json,
                                       &bytes, error));
         VEER_TRY(blob_writer_put(builder->blobs, json, bytes, error));
+        given += bytes;
         builder->done_work++;
     }
     if (builder->position < builder->rows) return VEER_OK;
@@ -266,17 +347,16 @@ static veer_status reserve_ids(builder *builder, veer_error *error)
     const veer_allocator *allocator = builder->database->allocator;
     builder->map_slots = (size_t)id_map_slots(builder->rows);
     if (!builder->id_offsets)
-        builder->id_offsets =
-            memory_array(allocator, builder->rows_capacity + 1u, sizeof(uint32_t));
+        builder->id_offsets = memory_room(allocator, builder->rows_capacity + 1u, sizeof(uint32_t));
     if (!builder->hashes)
-        builder->hashes = memory_array(allocator, builder->rows_capacity, sizeof(uint64_t));
+        builder->hashes = memory_room(allocator, builder->rows_capacity, sizeof(uint64_t));
     if (!builder->map_rows)
-        builder->map_rows = memory_array(allocator, builder->map_slots, sizeof(uint32_t));
+        builder->map_rows = memory_room(allocator, builder->map_slots, sizeof(uint32_t));
     if (!builder->map_tags)
-        builder->map_tags = memory_array(allocator, builder->map_slots, sizeof(uint16_t));
+        builder->map_tags = memory_room(allocator, builder->map_slots, sizeof(uint16_t));
     if (!builder->id_offsets || !builder->hashes || !builder->map_rows || !builder->map_tags)
         return error_nomem(error, "the ids of a segment", builder->rows * 16ull);
-    memset(builder->map_rows, 0xFF, builder->map_slots * sizeof(uint32_t));
+    builder->id_offsets[0] = 0;
     return VEER_OK;
 }
 
@@ -286,7 +366,7 @@ static veer_status ids_step(builder *builder, veer_error *error)
         VEER_TRY(reserve_ids(builder, error));
         VEER_TRY(builder_begin(builder, SECTION_ID_TEXTS, 0, SEGMENT_BLOCK_BYTES, error));
     }
-    uint32_t end = rows_to(builder);
+    uint32_t end = rows_to(builder, builder->rows, BUILD_ROWS_A_STEP);
     for (; builder->position < end; builder->position++) {
         build_place from = builder->order[builder->position];
         const char *id = NULL;
@@ -308,33 +388,59 @@ static veer_status ids_step(builder *builder, veer_error *error)
     return VEER_OK;
 }
 
-static veer_status put_section(builder *builder, uint16_t kind, uint32_t field, const void *data,
-                               size_t bytes, veer_error *error)
+static bool clear_map(builder *builder)
 {
-    VEER_TRY(builder_begin(builder, kind, field, SEGMENT_BLOCK_BYTES, error));
-    VEER_TRY(segment_writer_put(builder->writer, data, bytes, error));
-    return builder_end(builder, error);
+    size_t left = builder->map_slots - builder->position;
+    size_t n = left < BUILD_PLAIN_ROWS ? left : BUILD_PLAIN_ROWS;
+    memset(builder->map_rows + builder->position, 0xFF, n * sizeof *builder->map_rows);
+    memset(builder->map_tags + builder->position, 0, n * sizeof *builder->map_tags);
+    builder->position += (uint32_t)n; /* slots are fewer than 2^27 */
+    return builder->position == builder->map_slots;
 }
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "arrays are stored as they lie in memory: little-endian machines only");
-
-static veer_status id_map_step(builder *builder, veer_error *error)
+static bool fill_map(builder *builder)
 {
-    for (uint32_t row = 0; row < builder->rows; row++) {
-        uint64_t slot = id_map_slot(builder->hashes[row], builder->map_slots);
+    uint32_t end = rows_to(builder, builder->rows, BUILD_PLAIN_ROWS);
+    for (; builder->position < end; builder->position++) {
+        uint64_t hash = builder->hashes[builder->position];
+        uint64_t slot = id_map_slot(hash, builder->map_slots);
         while (builder->map_rows[slot] != ROW_NONE)
             slot = slot + 1 == builder->map_slots ? 0 : slot + 1;
-        builder->map_rows[slot] = row;
-        builder->map_tags[slot] = id_map_tag(builder->hashes[row]);
+        builder->map_rows[slot] = builder->position;
+        builder->map_tags[slot] = id_map_tag(hash);
+        builder->done_work++;
     }
-    VEER_TRY(put_section(builder, SECTION_ID_OFFSETS, 0, builder->id_offsets,
-                         (builder->rows + 1u) * sizeof(uint32_t), error));
-    VEER_TRY(put_section(builder, SECTION_ID_MAP_ROWS, 0, builder->map_rows,
-                         builder->map_slots * sizeof(uint32_t), error));
-    VEER_TRY(put_section(builder, SECTION_ID_MAP_TAGS, 0, builder->map_tags,
-                         builder->map_slots * sizeof(uint16_t), error));
-    builder->done_work += builder->rows;
+    return builder->position == builder->rows;
+}
+
+/* Phases: 0 clear, 1 fill; sections: 2 the places of ids, 3 rows, 4 tags. */
+static veer_status id_map_step(builder *builder, veer_error *error)
+{
+    bool done = false;
+    switch (builder->phase) {
+    case 0:
+        done = clear_map(builder);
+        break;
+    case 1:
+        done = fill_map(builder);
+        break;
+    case 2:
+        VEER_TRY(builder_put_section(builder, SECTION_ID_OFFSETS, 0, builder->id_offsets,
+                                     (builder->rows + 1u) * sizeof(uint32_t), &done, error));
+        break;
+    case 3:
+        VEER_TRY(builder_put_section(builder, SECTION_ID_MAP_ROWS, 0, builder->map_rows,
+                                     builder->map_slots * sizeof(uint32_t), &done, error));
+        break;
+    default:
+        VEER_TRY(builder_put_section(builder, SECTION_ID_MAP_TAGS, 0, builder->map_tags,
+                                     builder->map_slots * sizeof(uint16_t), &done, error));
+        break;
+    }
+    if (!done) return VEER_OK;
+    builder->position = 0;
+    if (builder->phase++ < 4) return VEER_OK;
+    builder->phase = 0;
     builder->step = BUILD_STAMPS;
     return VEER_OK;
 }
@@ -344,7 +450,7 @@ static veer_status stamps_step(builder *builder, veer_error *error)
 {
     VEER_TRY(builder_begin(builder, builder->phase == 0 ? SECTION_LSNS : SECTION_TIMES, 0,
                            SEGMENT_BLOCK_BYTES, error));
-    uint32_t end = rows_to(builder);
+    uint32_t end = rows_to(builder, builder->rows, BUILD_ROWS_A_STEP);
     for (; builder->position < end; builder->position++) {
         build_place from = builder->order[builder->position];
         uint64_t lsn;
@@ -369,9 +475,10 @@ static veer_status stamps_step(builder *builder, veer_error *error)
 
 /* ---------------------------------------------------------------- vectors */
 
-veer_status builder_open_vectors(builder *builder, const field *field, veer_error *error)
+static veer_status open_vectors(builder *builder, const field *field, veer_error *error)
 {
     const veer_allocator *allocator = builder->database->allocator;
+    size_t presence_bytes = (builder->rows_capacity + 7u) / 8;
     bool waits = false;
     for (size_t p = 0; p < builder->parts_count; p++) {
         veer_status status =
@@ -382,24 +489,48 @@ veer_status builder_open_vectors(builder *builder, const field *field, veer_erro
             VEER_TRY(status);
     }
     if (waits) return VEER_PENDING;
-    if (!builder->ordinals) {
-        builder->ordinals = memory_array(allocator, builder->rows_capacity, sizeof(build_place));
-        if (!builder->ordinals) return error_nomem(error, "the order of vectors", builder->rows);
-    }
+    if (!builder->ordinals)
+        builder->ordinals = memory_room(allocator, builder->rows_capacity, sizeof(build_place));
+    if (!builder->presence) builder->presence = memory_room(allocator, presence_bytes, 1);
+    if (!builder->ordinals || !builder->presence)
+        return error_nomem(error, "the order of vectors", builder->rows);
+    memset(builder->presence, 0, presence_bytes);
     builder->vectors_count = 0;
-    for (uint32_t row = 0; row < builder->rows; row++) {
-        build_place from = builder->order[row];
-        if (builder->vectors[from.part].count == 0) continue;
-        uint32_t ordinal = segment_vector_ordinal(&builder->vectors[from.part], from.row);
-        if (ordinal != ROW_NONE)
-            builder->ordinals[builder->vectors_count++] = (build_place){from.part, ordinal};
-    }
-    builder->vectors_of[builder->field] = builder->vectors_count;
     return VEER_OK;
 }
 
+veer_status builder_list_vectors(builder *builder, const field *field, bool *done,
+                                 veer_error *error)
+{
+    *done = false;
+    if (builder->position == 0) VEER_TRY(open_vectors(builder, field, error));
+    uint32_t end = rows_to(builder, builder->rows, BUILD_PLAIN_ROWS);
+    for (; builder->position < end; builder->position++) {
+        build_place from = builder->order[builder->position];
+        if (builder->vectors[from.part].count == 0) continue;
+        uint32_t ordinal = segment_vector_ordinal(&builder->vectors[from.part], from.row);
+        if (ordinal == ROW_NONE) continue;
+        builder->ordinals[builder->vectors_count++] = (build_place){from.part, ordinal};
+        builder->presence[builder->position / 8] |= (uint8_t)(1u << (builder->position % 8));
+    }
+    if (builder->position < builder->rows) return VEER_OK;
+    builder->vectors_of[builder->field] = builder->vectors_count;
+    builder->position = 0;
+    *done = true;
+    return VEER_OK;
+}
+
+uint32_t builder_vectors_now(const builder *builder, const field *field, uint32_t floats)
+{
+    uint32_t most = floats / field->dims / FLAT_BLOCK_ROWS * FLAT_BLOCK_ROWS;
+    if (most == 0) most = FLAT_BLOCK_ROWS;
+    if (most > BUILD_ROWS_A_STEP) most = BUILD_ROWS_A_STEP;
+    uint32_t left = builder->vectors_count - builder->position;
+    return left < most ? left : most;
+}
+
 veer_status builder_originals(builder *builder, uint32_t first, uint32_t count,
-                              const float **vectors, float *inverse_norms, veer_error *error)
+                              const float **vectors, veer_error *error)
 {
     bool waits = false;
     for (uint32_t i = 0; i < count; i++) {
@@ -411,29 +542,48 @@ veer_status builder_originals(builder *builder, uint32_t first, uint32_t count,
             waits = true;
         else
             VEER_TRY(status);
-        if (inverse_norms)
-            inverse_norms[i] = segment_vector_inverse_norm(&builder->vectors[from.part], from.row);
     }
     return waits ? VEER_PENDING : VEER_OK;
 }
 
-static veer_status put_presence(builder *builder, const field *field, veer_error *error)
+/* The next originals or norms; *done: the section is there. A vector is given once: what waits
+ * comes again at `position`. */
+static veer_status put_vectors(builder *builder, const field *field, bool *done, veer_error *error)
 {
-    if (builder->vectors_count == builder->rows) return VEER_OK;
-    size_t bytes = (builder->rows + 7u) / 8;
-    uint8_t *bits = arena_array(&builder->scratch, bytes, 1);
-    if (!bits) return error_nomem(error, "a presence bitmap", bytes);
-    memset(bits, 0, bytes);
-    for (uint32_t row = 0; row < builder->rows; row++) {
-        build_place from = builder->order[row];
-        if (builder->vectors[from.part].count > 0 &&
-            segment_vector_ordinal(&builder->vectors[from.part], from.row) != ROW_NONE)
-            bits[row / 8] |= (uint8_t)(1u << (row % 8));
+    bool norms = builder->phase == 3;
+    *done = false;
+    VEER_TRY(builder_begin(builder, norms ? SECTION_NORMS : SECTION_ORIGINALS, field->id,
+                           norms ? SEGMENT_BLOCK_BYTES : SEGMENT_ORIGINALS_BLOCK_BYTES, error));
+    uint32_t left = builder_vectors_now(builder, field, BUILD_FLOATS_A_STEP);
+    while (left > 0) {
+        const float *vectors[FLAT_BLOCK_ROWS];
+        float inverse[FLAT_BLOCK_ROWS];
+        uint32_t n = left < FLAT_BLOCK_ROWS ? left : FLAT_BLOCK_ROWS;
+        for (uint32_t i = 0; norms && i < n; i++) {
+            build_place from = builder->ordinals[builder->position + i];
+            inverse[i] = segment_vector_inverse_norm(&builder->vectors[from.part], from.row);
+        }
+        if (!norms) VEER_TRY(builder_originals(builder, builder->position, n, vectors, error));
+        if (norms) {
+            VEER_TRY(segment_writer_put(builder->writer, inverse, n * sizeof(float), error));
+            builder->position += n;
+        }
+        for (uint32_t i = 0; !norms && i < n; i++) {
+            VEER_TRY(segment_writer_put(builder->writer, vectors[i], field->dims * sizeof(float),
+                                        error));
+            builder->position++;
+            builder->done_work++;
+        }
+        left -= n;
     }
-    return put_section(builder, SECTION_PRESENCE, field->id, bits, bytes, error);
+    if (builder->position < builder->vectors_count) return VEER_OK;
+    VEER_TRY(builder_end(builder, error));
+    builder->position = 0;
+    *done = true;
+    return VEER_OK;
 }
 
-/* Phases: 0 presence, 1 originals, 2 norms. */
+/* Phases of a field: 0 find its vectors, 1 presence, 2 originals, 3 norms. */
 static veer_status vectors_step(builder *builder, veer_error *error)
 {
     const schema *schema = builder->collection->schema;
@@ -446,40 +596,30 @@ static veer_status vectors_step(builder *builder, veer_error *error)
         return VEER_OK;
     }
     const field *field = &schema->fields[builder->field];
-    if (builder->phase == 0) {
-        VEER_TRY(builder_open_vectors(builder, field, error));
-        if (builder->vectors_count == 0) {
-            builder->field++;
-            return VEER_OK;
-        }
-        VEER_TRY(put_presence(builder, field, error));
-        builder->phase = 1;
+    bool done = false, is_last = false;
+    switch (builder->phase) {
+    case 0:
+        VEER_TRY(builder_list_vectors(builder, field, &done, error));
+        is_last = builder->vectors_count == 0;
+        break;
+    case 1:
+        done = builder->vectors_count == builder->rows;
+        if (!done)
+            VEER_TRY(builder_put_section(builder, SECTION_PRESENCE, field->id, builder->presence,
+                                         (builder->rows + 7u) / 8, &done, error));
+        break;
+    case 2:
+        is_last = field->metric != VEER_METRIC_COSINE;
+        VEER_TRY(put_vectors(builder, field, &done, error));
+        break;
+    default:
+        is_last = true;
+        VEER_TRY(put_vectors(builder, field, &done, error));
+        break;
     }
-    bool norms = builder->phase == 2;
-    VEER_TRY(builder_begin(builder, norms ? SECTION_NORMS : SECTION_ORIGINALS, field->id,
-                           norms ? SEGMENT_BLOCK_BYTES : SEGMENT_ORIGINALS_BLOCK_BYTES, error));
-    for (uint32_t batch = 0; batch < 8 && builder->position < builder->vectors_count; batch++) {
-        const float *vectors[64];
-        float inverse[64];
-        uint32_t n = builder->vectors_count - builder->position;
-        if (n > 64) n = 64;
-        VEER_TRY(builder_originals(builder, builder->position, n, vectors, inverse, error));
-        for (uint32_t i = 0; !norms && i < n; i++)
-            VEER_TRY(segment_writer_put(builder->writer, vectors[i], field->dims * sizeof(float),
-                                        error));
-        if (norms) VEER_TRY(segment_writer_put(builder->writer, inverse, n * sizeof(float), error));
-        builder->position += n;
-        if (!norms) builder->done_work += n;
-    }
-    if (builder->position < builder->vectors_count) return VEER_OK;
-    VEER_TRY(builder_end(builder, error));
-    builder->position = 0;
-    if (builder->phase == 1 && field->metric == VEER_METRIC_COSINE) {
-        builder->phase = 2;
-        return VEER_OK;
-    }
-    builder->phase = 0;
-    builder->field++;
+    if (!done) return VEER_OK;
+    builder->phase = is_last ? 0 : builder->phase + 1;
+    builder->field += is_last;
     return VEER_OK;
 }
 
@@ -492,6 +632,17 @@ static veer_status finish_step(builder *builder, veer_error *error)
     builder->writer = NULL;
     builder->step = BUILD_CODES;
     return VEER_OK;
+}
+
+const char *builder_step_name(const builder *builder)
+{
+    static const char *const names[] = {
+        [BUILD_ORDER] = "order",     [BUILD_CREATE] = "create", [BUILD_DOCUMENTS] = "documents",
+        [BUILD_IDS] = "ids",         [BUILD_ID_MAP] = "id map", [BUILD_STAMPS] = "stamps",
+        [BUILD_VECTORS] = "vectors", [BUILD_FINISH] = "finish", [BUILD_CODES] = "codes",
+        [BUILD_COLUMNS] = "columns", [BUILD_DONE] = "done",
+    };
+    return names[builder->step];
 }
 
 veer_status builder_step(builder *builder, bool *done, veer_error *error)

@@ -20,6 +20,7 @@ veer_status builder_new(veer_database *database, const collection_version *colle
 void builder_free(builder *builder);
 /* Does one piece of work; *done when the entry is complete. VEER_PENDING: call again later. */
 veer_status builder_step(builder *builder, bool *done, veer_error *error);
+const char *builder_step_name(const builder *builder); /* of the next step */
 /* Of all the work, for progress: rows done and to do (over all steps). */
 void builder_progress(const builder *builder, uint64_t *done, uint64_t *total);
 /* After done: the entry of the new segment; derived lives in the builder. rows may be 0: then there are no streams. */

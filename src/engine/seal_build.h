@@ -37,9 +37,16 @@ struct builder {
     size_t field;      /* place in the schema, of BUILD_VECTORS, _CODES, _COLUMNS */
     int phase;         /* within a field */
 
-    build_place *order; /* of the new rows */
+    size_t part;          /* where BUILD_ORDER is */
+    build_place *order;   /* of the new rows */
+    build_place *ordered; /* the same by time, while it is made */
     uint32_t rows, rows_capacity;
     uint32_t **maps; /* by part: new row of each old one, or ROW_NONE */
+
+    const column **columns; /* by part, of the present field */
+    size_t *part_rows;
+    column_writer *column; /* of the present field, or what sorts by time */
+    size_t put;            /* bytes of the present section that were given in pieces */
 
     segment_writer *writer;
     bool section_is_open;
@@ -57,6 +64,7 @@ struct builder {
     segment_vectors *vectors; /* by part, of the present field */
     uint32_t vectors_count;   /* new ordinals of it */
     build_place *ordinals;    /* of the new vectors: part and old ordinal */
+    uint8_t *presence;        /* bit by row: whether it has a vector */
     uint32_t *vectors_of;     /* by place in the schema: how many vectors came out */
     double *sum;
     float *centre;
@@ -65,18 +73,31 @@ struct builder {
     uint64_t done_work, total_work;
 };
 
-/* Rows or vectors that one call of builder_step handles. Small enough for a few milliseconds. */
-#define BUILD_ROWS_A_STEP 512u
+/* What one call of builder_step handles: small enough for a millisecond. All arbitrary. */
+#define BUILD_ROWS_A_STEP 512u          /* with their documents, ids, ... */
+#define BUILD_PLAIN_ROWS (16u << 10)    /* entries of arrays */
+#define BUILD_BYTES_A_STEP (256u << 10) /* of documents or of a section that is in memory */
+#define BUILD_FLOATS_A_STEP (256u << 10)
 
 /* Begins a section, unless an interrupted step has begun it already; and ends it. */
 veer_status builder_begin(builder *builder, uint16_t kind, uint32_t field, uint32_t block_bytes,
                           veer_error *error);
 veer_status builder_end(builder *builder, veer_error *error);
-/* Opens the present field's vectors of every part and lists the new ordinals. */
-veer_status builder_open_vectors(builder *builder, const field *field, veer_error *error);
+/* The section's next BUILD_BYTES_A_STEP; *done: it was begun, given and ended. */
+veer_status builder_put_section(builder *builder, uint16_t kind, uint32_t field, const void *data,
+                                size_t bytes, bool *done, veer_error *error);
+/* Finds the field's column of every part; *found: one of them has one. */
+veer_status builder_open_columns(builder *builder, uint32_t field_id, bool *found,
+                                 veer_error *error);
+/* Opens the present field's vectors of every part and lists the new ordinals, some rows a call. */
+veer_status builder_list_vectors(builder *builder, const field *field, bool *done,
+                                 veer_error *error);
+/* How many of the field's vectors, from `position` on, a step handles at `floats` values a step:
+ * whole multiples of 32, or what is left. */
+uint32_t builder_vectors_now(const builder *builder, const field *field, uint32_t floats);
 /* Up to `count` originals from new ordinal `first`: pointers, valid until the scratch is reset. */
 veer_status builder_originals(builder *builder, uint32_t first, uint32_t count,
-                              const float **vectors, float *inverse_norms, veer_error *error);
+                              const float **vectors, veer_error *error);
 veer_status builder_codes_step(builder *builder, veer_error *error);
 veer_status builder_columns_step(builder *builder, veer_error *error);
 

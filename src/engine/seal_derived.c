@@ -28,8 +28,7 @@ static veer_status open_stream(builder *builder, const char *kind_name, uint32_t
 
 /* ---------------------------------------------------------------- codes */
 
-#define SUM_BATCH 64u
-#define BLOCKS_A_STEP 32u
+#define CODE_FLOATS_A_STEP (64u << 10) /* arbitrary: encoding costs more than copying */
 
 static veer_status sum_step(builder *builder, const field *field, veer_error *error)
 {
@@ -40,14 +39,15 @@ static veer_status sum_step(builder *builder, const field *field, veer_error *er
         if (!builder->sum || !builder->centre) return error_nomem(error, "a centre", 0);
         memset(builder->sum, 0, field->dims * sizeof *builder->sum);
     }
-    for (uint32_t batch = 0; batch < 8 && builder->position < builder->vectors_count; batch++) {
-        const float *vectors[SUM_BATCH];
-        uint32_t n = builder->vectors_count - builder->position;
-        if (n > SUM_BATCH) n = SUM_BATCH;
-        VEER_TRY(builder_originals(builder, builder->position, n, vectors, NULL, error));
+    uint32_t left = builder_vectors_now(builder, field, BUILD_FLOATS_A_STEP);
+    while (left > 0) {
+        const float *vectors[FLAT_BLOCK_ROWS];
+        uint32_t n = left < FLAT_BLOCK_ROWS ? left : FLAT_BLOCK_ROWS;
+        VEER_TRY(builder_originals(builder, builder->position, n, vectors, error));
         for (uint32_t i = 0; i < n; i++)
             flat_sum_add(field->space, vectors[i], builder->sum);
         builder->position += n;
+        left -= n;
     }
     if (builder->position < builder->vectors_count) return VEER_OK;
     VEER_TRY(flat_centre(field->space, builder->sum, builder->vectors_count, &builder->scratch,
@@ -74,17 +74,18 @@ static veer_status blocks_step(builder *builder, const field *field, veer_error 
     size_t block_bytes = flat_block_bytes(field->space);
     void *block = arena_array(&builder->scratch, 1, block_bytes);
     if (!block) return error_nomem(error, "codes", block_bytes);
-    for (uint32_t i = 0; i < BLOCKS_A_STEP && builder->position < builder->vectors_count; i++) {
+    uint32_t left = builder_vectors_now(builder, field, CODE_FLOATS_A_STEP);
+    while (left > 0) {
         const float *vectors[FLAT_BLOCK_ROWS];
-        uint32_t n = builder->vectors_count - builder->position;
-        if (n > FLAT_BLOCK_ROWS) n = FLAT_BLOCK_ROWS;
-        VEER_TRY(builder_originals(builder, builder->position, n, vectors, NULL, error));
+        uint32_t n = left < FLAT_BLOCK_ROWS ? left : FLAT_BLOCK_ROWS;
+        VEER_TRY(builder_originals(builder, builder->position, n, vectors, error));
         if (flat_encode(field->space, builder->centre, vectors, n, &builder->scratch, block) !=
             VEER_OK)
             return error_nomem(error, "codes", block_bytes);
         VEER_TRY(segment_writer_put(builder->writer, block, block_bytes, error));
         builder->position += n;
         builder->done_work += n;
+        left -= n;
     }
     if (builder->position < builder->vectors_count) return VEER_OK;
     VEER_TRY(builder_end(builder, error));
@@ -108,12 +109,13 @@ veer_status builder_codes_step(builder *builder, veer_error *error)
         return VEER_OK;
     }
     const field *field = &schema->fields[builder->field];
+    bool listed;
     switch (builder->phase) {
     case 0:
-        VEER_TRY(builder_open_vectors(builder, field, error));
-        if (builder->vectors_count == 0)
+        VEER_TRY(builder_list_vectors(builder, field, &listed, error));
+        if (listed && builder->vectors_count == 0)
             builder->field++;
-        else
+        else if (listed)
             builder->phase = 1;
         return VEER_OK;
     case 1:
@@ -127,44 +129,57 @@ veer_status builder_codes_step(builder *builder, veer_error *error)
 
 /* ---------------------------------------------------------------- columns */
 
-static veer_status write_column(builder *builder, const field *field, veer_error *error)
+/* *found false: no part has a value of the field, and there is no section. */
+static veer_status begin_column(builder *builder, const field *field, bool *found,
+                                veer_error *error)
 {
-    arena *scratch = &builder->scratch;
-    size_t n = builder->parts_count;
-    const column **columns = arena_array(scratch, n, sizeof *columns);
-    const uint32_t **maps = arena_array(scratch, n, sizeof *maps);
-    size_t *rows = arena_array(scratch, n, sizeof *rows);
-    if (!columns || !maps || !rows) return error_nomem(error, "a column", n);
-    bool waits = false, is_empty = true;
-    for (size_t p = 0; p < n; p++) {
-        columns[p] = NULL;
-        veer_status status = segment_column(builder->parts[p].core, builder->collection->schema,
-                                            field->id, &columns[p], error);
-        if (status == VEER_PENDING)
-            waits = true;
-        else
-            VEER_TRY(status);
-        is_empty = is_empty && !columns[p];
-        maps[p] = builder->maps[p];
-        rows[p] = builder->parts[p].rows;
-    }
-    if (waits) return VEER_PENDING;
-    if (is_empty) return VEER_OK;
-    byte_writer bytes;
-    byte_writer_init(&bytes, builder->database->allocator);
-    veer_status status = column_write(field->column, columns, maps, rows, n, builder->rows,
-                                      builder->database->allocator, &bytes, error);
-    if (status == VEER_OK && bytes.failed) status = error_nomem(error, "a column", bytes.bytes);
-    if (status == VEER_OK)
-        status = builder_begin(builder, SECTION_COLUMN, field->id, SEGMENT_BLOCK_BYTES, error);
-    if (status == VEER_OK)
-        status = segment_writer_put(builder->writer, bytes.data, bytes.bytes, error);
-    if (status == VEER_OK) status = builder_end(builder, error);
-    byte_writer_fini(&bytes);
-    return status;
+    VEER_TRY(builder_open_columns(builder, field->id, found, error));
+    if (!*found) return VEER_OK;
+    return column_writer_new(
+        field->column, builder->columns, (const uint32_t *const *)builder->maps, builder->part_rows,
+        builder->parts_count, builder->rows, builder->database->allocator, &builder->column, error);
 }
 
-/* One field a step. */
+/* The column's bytes lie in pieces, of which builder->put bytes are given. */
+static veer_status put_column(builder *builder, const field *field, bool *done, veer_error *error)
+{
+    VEER_TRY(builder_begin(builder, SECTION_COLUMN, field->id, SEGMENT_BLOCK_BYTES, error));
+    *done = builder->put == column_writer_bytes(builder->column);
+    if (*done) return builder_end(builder, error);
+    size_t n;
+    const void *piece = column_writer_piece(builder->column, builder->put, &n);
+    VEER_TRY(segment_writer_put(builder->writer, piece, n, error));
+    builder->put += n;
+    return VEER_OK;
+}
+
+/* Phases of a field: 0 find its columns, 1 make the bytes, 2 give them. */
+static veer_status column_step(builder *builder, const field *field, bool *done, veer_error *error)
+{
+    bool found, phase_done = false;
+    *done = false;
+    switch (builder->phase) {
+    case 0:
+        VEER_TRY(begin_column(builder, field, &found, error));
+        *done = !found;
+        builder->phase = found ? 1 : 0;
+        return VEER_OK;
+    case 1:
+        VEER_TRY(column_writer_step(builder->column, &phase_done, error));
+        builder->phase += phase_done;
+        return VEER_OK;
+    default:
+        VEER_TRY(put_column(builder, field, done, error));
+        if (!*done) return VEER_OK;
+        column_writer_free(builder->column);
+        builder->column = NULL;
+        builder->put = 0;
+        builder->phase = 0;
+        return VEER_OK;
+    }
+}
+
+/* Field by field. */
 veer_status builder_columns_step(builder *builder, veer_error *error)
 {
     const schema *schema = builder->collection->schema;
@@ -173,9 +188,10 @@ veer_status builder_columns_step(builder *builder, veer_error *error)
             schema->fields[builder->field].id >= builder->entry.fields_end))
         builder->field++;
     if (builder->field < schema->fields_count) {
+        bool done;
         if (!builder->writer) VEER_TRY(open_stream(builder, "columns", STREAM_COLUMNS, 0, error));
-        VEER_TRY(write_column(builder, &schema->fields[builder->field], error));
-        builder->field++;
+        VEER_TRY(column_step(builder, &schema->fields[builder->field], &done, error));
+        builder->field += done;
         return VEER_OK;
     }
     if (builder->writer) VEER_TRY(finish_stream(builder, 0, error));

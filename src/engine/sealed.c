@@ -1,20 +1,20 @@
 #include "engine/sealed.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "engine/active.h"
 
 void segment_base_name(char name[65], uint64_t number)
 {
-    snprintf(name, 65, "seg.%llu", (unsigned long long)number);
+    text_print(name, 65, "seg.%llu", (unsigned long long)number);
 }
 
 void segment_derived_name(char name[65], uint64_t number, const char *kind, uint32_t field,
                           uint64_t generation)
 {
-    snprintf(name, 65, "seg.%llu.%s.%u.%llu", (unsigned long long)number, kind, field,
-             (unsigned long long)generation);
+    text_print(name, 65, "seg.%llu.%s.%u.%llu", (unsigned long long)number, kind, field,
+               (unsigned long long)generation);
 }
 
 void sealed_info_store(uint8_t info[SEALED_INFO_BYTES], const sealed_entry *entry,
@@ -173,9 +173,9 @@ void sealed_free(sealed *sealed)
     segment_close(sealed->base);
     uint64_t from = atomic_load(&sealed->removable_from);
     if (from > 0) {
-        database_remove_later(sealed->database, sealed->entry.base.name, from);
+        database_remove_later(sealed->database, &sealed->entry.base, from);
         for (size_t i = 0; i < sealed->entry.derived_count; i++)
-            database_remove_later(sealed->database, sealed->entry.derived[i].stream.name, from);
+            database_remove_later(sealed->database, &sealed->entry.derived[i].stream, from);
     }
     memory_array_free(allocator, sealed->derived, sealed->entry.derived_count,
                       sizeof *sealed->derived);

@@ -165,7 +165,7 @@ static veer_status rebuild_column(sealed *sealed, const schema *schema, const fi
         arena_reset(&scratch);
         if (row % 1024 == 1023) {
             arena_reset(&texts);
-            memset(&cursor, 0, sizeof cursor);
+            blob_cursor_reset(&cursor);
         }
     }
     status = VEER_OK;

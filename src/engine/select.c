@@ -1,6 +1,6 @@
 /* Projection: from a stored document to what the request wants of it.
  *
- * A whole document is its stored text. A selection is parsed and written anew with the wanted keys
+ * A whole document is its stored text, with the vectors behind it where all is wanted. A selection is parsed and written anew with the wanted keys
  * in their stored order, "id" first; numbers keep the digits they were given with. A vector
  * field's values are not in the stored text: they are read from the originals and written so that
  * they read back to the same bits. Keys that a document lacks are left out.
@@ -64,6 +64,18 @@ static veer_status parse_keys(yyjson_val *array, const schema *from, arena *memo
     return VEER_OK;
 }
 
+/* Every vector field. */
+static veer_status add_vectors(const schema *from, arena *memory, select_spec *out,
+                               veer_error *error)
+{
+    const field **vectors = arena_array(memory, from->vectors_count, sizeof *vectors);
+    if (!vectors) return error_nomem(error, "select", from->vectors_count * sizeof *vectors);
+    for (size_t i = 0; i < from->fields_count; i++)
+        if (from->fields[i].type == FIELD_VECTOR) vectors[out->vectors_count++] = &from->fields[i];
+    out->vectors = vectors;
+    return VEER_OK;
+}
+
 veer_status select_parse(struct yyjson_val *value, const schema *from, arena *memory,
                          select_spec *out, veer_error *error)
 {
@@ -76,8 +88,18 @@ veer_status select_parse(struct yyjson_val *value, const schema *from, arena *me
         out->is_none = true;
         return VEER_OK;
     }
+    if (yyjson_equals_str(value, "*")) {
+        out->is_whole = true;
+        return add_vectors(from, memory, out, error);
+    }
+    if (yyjson_is_str(value))
+        VEER_FAIL(error, VEER_E_TYPE,
+                  "'select' is the text \"%.40s\"; the only one it may be is \"*\", and keys are "
+                  "given as an array",
+                  yyjson_get_str(value));
     if (!yyjson_is_arr(value))
-        VEER_FAIL(error, VEER_E_TYPE, "'select' must be an array of keys, true or false, not %s",
+        VEER_FAIL(error, VEER_E_TYPE,
+                  "'select' must be an array of keys, \"*\", true or false, not %s",
                   json_kind(value));
     return parse_keys(value, from, memory, out, error);
 }
@@ -92,6 +114,7 @@ veer_status select_reader_init(select_reader *reader, const collection_version *
     reader->spec = spec;
     reader->scratch = scratch;
     reader->segment = SIZE_MAX;
+    reader->cursor.keeps = !spec->is_walk;
     if (spec->vectors_count > 0) {
         reader->vectors = arena_array(scratch, spec->vectors_count, sizeof *reader->vectors);
         if (!reader->vectors)
@@ -128,22 +151,18 @@ static veer_status write_vector(const segment_vectors *vectors, const field *wan
 }
 
 /* The wanted keys of a stored document. */
-static veer_status write_keys(const select_spec *spec, yyjson_val *root, yyjson_alc *alc,
-                              byte_writer *to, veer_error *error)
+static void write_keys(const select_spec *spec, yyjson_val *root, byte_writer *to)
 {
     yyjson_obj_iter each;
     yyjson_obj_iter_init(root, &each);
     for (yyjson_val *key; (key = yyjson_obj_iter_next(&each)) != NULL;) {
         const char *name = yyjson_get_str(key);
-        size_t bytes = yyjson_get_len(key), text_bytes = 0;
+        size_t bytes = yyjson_get_len(key);
         if (bytes == 2 && memcmp(name, "id", 2) == 0) continue;
         if (!has_key(spec->keys, spec->keys_count, name, bytes)) continue;
-        char *text = yyjson_val_write_opts(yyjson_obj_iter_get_val(key), 0, alc, &text_bytes, NULL);
-        if (!text) return error_nomem(error, "a document", bytes);
         json_key_text(to, name, bytes);
-        byte_writer_put(to, text, text_bytes);
+        json_value(to, yyjson_obj_iter_get_val(key));
     }
-    return VEER_OK;
 }
 
 static veer_status write_selection(select_reader *reader, uint32_t row, const char *id,
@@ -151,8 +170,15 @@ static veer_status write_selection(select_reader *reader, uint32_t row, const ch
                                    veer_error *error)
 {
     const select_spec *spec = reader->spec;
-    byte_writer_u8(to, '{'); /* json_open would put a comma between documents */
-    json_text(to, "id", id, id_bytes);
+    if (spec->is_whole) {
+        if (bytes < 2 || json[bytes - 1] != '}')
+            VEER_FAIL(error, VEER_E_CORRUPT, "the stored document '%.*s' is not a JSON object",
+                      (int)id_bytes, id);
+        byte_writer_put(to, json, bytes - 1);
+    } else {
+        byte_writer_u8(to, '{'); /* json_open would put a comma between documents */
+        json_text(to, "id", id, id_bytes);
+    }
     if (spec->keys_count > 0) {
         yyjson_alc alc;
         json_arena(&alc, reader->scratch);
@@ -164,7 +190,7 @@ static veer_status write_selection(select_reader *reader, uint32_t row, const ch
         if (!doc || !yyjson_is_obj(yyjson_doc_get_root(doc)))
             VEER_FAIL(error, VEER_E_CORRUPT, "the stored document '%.*s' is not a JSON object",
                       (int)id_bytes, id);
-        VEER_TRY(write_keys(spec, yyjson_doc_get_root(doc), &alc, to, error));
+        write_keys(spec, yyjson_doc_get_root(doc), to);
     }
     for (size_t i = 0; i < spec->vectors_count; i++)
         VEER_TRY(
@@ -179,7 +205,7 @@ veer_status select_read(select_reader *reader, size_t index, uint32_t row, byte_
     const select_spec *spec = reader->spec;
     if (arena_bytes(reader->scratch) - reader->bytes_at_mark > READER_BYTES_MAX) {
         arena_restore(reader->scratch, reader->mark);
-        memset(&reader->cursor, 0, sizeof reader->cursor);
+        blob_cursor_reset(&reader->cursor);
     }
     segment_core *core = reader->collection->segments[index].core;
     const char *id = NULL, *json = NULL;
@@ -195,7 +221,10 @@ veer_status select_read(select_reader *reader, size_t index, uint32_t row, byte_
         status = enter_segment(reader, index, error);
     if (status != VEER_OK) return status;
     byte_writer_put(ids, id, id_bytes);
-    if (spec->is_whole) byte_writer_put(documents, json, bytes);
-    if (spec->is_none || spec->is_whole) return VEER_OK;
+    if (spec->is_none) return VEER_OK;
+    if (spec->is_whole && spec->vectors_count == 0) {
+        byte_writer_put(documents, json, bytes);
+        return VEER_OK;
+    }
     return write_selection(reader, row, id, id_bytes, json, bytes, documents, error);
 }

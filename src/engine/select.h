@@ -11,16 +11,17 @@ typedef struct select_key {
 
 typedef struct select_spec {
     bool is_none;           /* no documents */
-    bool is_whole;          /* documents as they are stored */
+    bool is_whole;          /* documents as they are stored, and the vectors behind them */
     const select_key *keys; /* else these, besides "id" */
     size_t keys_count;
+    bool is_walk; /* for a walk through all rows: no block of documents is kept for another time */
     const field *const *vectors; /* and these vector fields; of the schema that was parsed with */
     size_t vectors_count;
 } select_spec;
 
 #define SELECT_KEYS_MAX 1024u
 
-/* From JSON: true, false, an array of keys; NULL or null: whole documents. */
+/* From JSON: true, false, "*", an array of keys; NULL or null: whole documents. */
 veer_status select_parse(struct yyjson_val *value, const schema *schema, arena *memory,
                          select_spec *out, veer_error *error);
 

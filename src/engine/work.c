@@ -10,8 +10,9 @@
 #include "engine/write_record.h"
 #include "platform/clock.h"
 
-#define RELOG_BYTES (1u << 20)        /* collections with less new data are logged again */
-#define RELOG_RECORD_BYTES (4u << 20) /* of one record, at most about */
+#define RELOG_BYTES (1u << 20)            /* collections with less new data are logged again */
+#define RELOG_RECORD_BYTES (4u << 20)     /* of one record, at most about */
+#define REMOVE_BYTES ((uint64_t)16 << 20) /* at once, where removing takes time in proportion */
 
 typedef enum job_kind { JOB_SEAL, JOB_MERGE, JOB_REPAIR } job_kind;
 
@@ -31,27 +32,32 @@ void work_detach(segment_core *core, uint64_t from)
     atomic_store(&sealed->removable_from, from ? from : 1);
 }
 
-void database_remove_later(veer_database *database, const char *name, uint64_t from)
+static void queue_removal(veer_database *database, const struct stream_removal *removal)
 {
     thread_mutex_lock(&database->state);
     /* Without memory for the queue the stream stays until the next opening, which removes it. */
     if (memory_grow(database->allocator, (void **)&database->removals, &database->removals_capacity,
-                    database->removals_count + 1, sizeof *database->removals) == VEER_OK) {
-        struct stream_removal *removal = &database->removals[database->removals_count++];
-        strncpy(removal->name, name, sizeof removal->name - 1);
-        removal->from = from;
-    }
+                    database->removals_count + 1, sizeof *database->removals) == VEER_OK)
+        database->removals[database->removals_count++] = *removal;
     thread_mutex_unlock(&database->state);
 }
 
+void database_remove_later(veer_database *database, const store_stream *stream, uint64_t from)
+{
+    struct stream_removal removal = {.from = from, .bytes = stream->bytes};
+    memcpy(removal.name, stream->name, sizeof stream->name);
+    queue_removal(database, &removal);
+}
+
 /* Takes a stream from the queue whose generation has come; false: none. */
-static bool next_removal(veer_database *database, uint64_t generation, char name[65])
+static bool next_removal(veer_database *database, uint64_t generation,
+                         struct stream_removal *removal)
 {
     bool found = false;
     thread_mutex_lock(&database->state);
     for (size_t i = 0; i < database->removals_count && !found; i++) {
         if (database->removals[i].from > generation) continue;
-        memcpy(name, database->removals[i].name, 65);
+        *removal = database->removals[i];
         database->removals[i] = database->removals[--database->removals_count];
         found = true;
     }
@@ -59,15 +65,40 @@ static bool next_removal(veer_database *database, uint64_t generation, char name
     return found;
 }
 
-static void remove_streams(veer_database *database)
+/* Cuts REMOVE_BYTES off the end of a large stream that nobody needs; false: it cannot be done. */
+static bool shorten(veer_database *database, struct stream_removal *removal)
 {
-    char name[65];
+    if (store_attaches(database->store, removal->name)) return false;
+    const veer_io *io = store_io(database->store);
+    veer_error ignored;
+    void *file = NULL;
+    if (io->open(io->context, removal->name, VEER_IO_READ | VEER_IO_WRITE, &file, &ignored) !=
+        VEER_OK)
+        return false;
+    removal->bytes -= REMOVE_BYTES;
+    veer_status status = io->truncate(io->context, file, removal->bytes, &ignored);
+    io->close(io->context, file);
+    return status == VEER_OK;
+}
+
+/* Gives space back: all that is little, and one piece of what is much. True: more is left. */
+static bool give_back(veer_database *database)
+{
+    struct stream_removal removal;
     thread_mutex_lock(&database->writer);
     uint64_t generation = store_generation(database->store);
+    bool more = store_trim_log(database->store);
     thread_mutex_unlock(&database->writer);
-    while (next_removal(database, generation, name))
-        store_remove(database->store, name);
+    while (!more && next_removal(database, generation, &removal)) {
+        if (removal.bytes > REMOVE_BYTES && shorten(database, &removal)) {
+            queue_removal(database, &removal);
+            more = true;
+        } else {
+            store_remove(database->store, removal.name);
+        }
+    }
     store_remove_pending(database->store);
+    return more;
 }
 
 /* ---------------------------------------------------------------- beginning a checkpoint */
@@ -419,10 +450,15 @@ static veer_status slice(veer_database *database, bool *idle, veer_error *error)
     return status;
 }
 
+const char *work_step_name(const veer_database *database)
+{
+    return database->job ? builder_step_name(database->job->builder) : "next job";
+}
+
 bool work_is_left(veer_database *database)
 {
     if (store_is_readonly(database->store)) return false;
-    if (database->job || database->wants_compact) return true;
+    if (database->job || database->wants_compact || database->gives_back) return true;
     if (checkpoint_under_way(database)) return true;
     version *present = version_acquire(database);
     size_t c, first, count;
@@ -439,8 +475,9 @@ static veer_status work_until(veer_database *database, bool (*stop)(void *contex
     bool idle = false;
     while (!idle) {
         VEER_TRY(slice(database, &idle, error));
-        remove_streams(database);
+        database->gives_back = give_back(database);
         if (stop(context)) break;
+        idle = idle && !database->gives_back;
     }
     return VEER_OK;
 }
@@ -509,6 +546,8 @@ static veer_status checkpoint_locked(veer_database *database, veer_progress prog
         if (!has_begun) break;
         long_work work = {database, progress, context, true, false};
         VEER_TRY(work_until(database, is_stopped, &work, error));
+        while (!work.is_cancelled && give_back(database)) {
+        }
         if (work.is_cancelled)
             VEER_FAIL(error, VEER_E_ABORTED, "the checkpoint was cancelled; it goes on later");
         if (!under_way) break; /* else an older one ended: now this one */

@@ -29,5 +29,7 @@ void work_detach(segment_core *core, uint64_t from);
 void work_abandon(veer_database *database);
 /* True while something is left to do. */
 bool work_is_left(veer_database *database);
+/* What the next slice does, in a word: for measurements. Not while another thread works. */
+const char *work_step_name(const veer_database *database);
 
 #endif

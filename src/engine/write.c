@@ -225,11 +225,11 @@ static veer_status filter_ids(id_list *list, const veer_operation *operation,
     arena *arena = &list->call->transaction.memory;
     yyjson_doc *text = NULL, *parameters = NULL;
     const filter *parsed = NULL, *bound = NULL;
-    VEER_TRY(
-        json_parse(operation->filter, strlen(operation->filter), "filter", arena, &text, error));
+    VEER_TRY(json_parse_exact(operation->filter, strlen(operation->filter), "filter", arena, &text,
+                              error));
     if (operation->parameters)
-        VEER_TRY(json_parse(operation->parameters, strlen(operation->parameters), "parameters",
-                            arena, &parameters, error));
+        VEER_TRY(json_parse_exact(operation->parameters, strlen(operation->parameters),
+                                  "parameters", arena, &parameters, error));
     VEER_TRY(filter_parse(yyjson_doc_get_root(text), base->schema->filter_fields,
                           base->schema->fields_count, arena, &parsed, error));
     VEER_TRY(filter_bind(parsed, parameters ? yyjson_doc_get_root(parameters) : NULL, arena, &bound,

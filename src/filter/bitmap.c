@@ -1,4 +1,4 @@
-/* Encoding and set operations by CRoaring, with their memory reserved beforehand.
+/* Set operations by CRoaring, with their memory reserved beforehand.
  *
  * The bound. cost(n) = 32 + max(32, n rounded up to a power of two) <= 64 + 2n is what one block
  * of n bytes takes from the arena (bitmap_memory.c); cost(8192), a bitset or a full array, is
@@ -8,13 +8,12 @@
  *
  *   decode   data blocks have the exact size of the stored containers, S in all:
  *            96 + 2 cost(11 C) + C (64 + 64) + 2 S.
- *            Plain rows are added like those that are encoded; C is at most their number.
- *   encode   create_with_capacity(C) makes the directory once. An array grows by at most 2x, so
+ *   add      plain rows are added one by one; C is at most their number.
+ *            create_with_capacity(C) makes the directory once. An array grows by at most 2x, so
  *            the last block of n rows has at most 4n bytes, and never more than 8192; what it
  *            grew through is freed, one chain (17 KB) for all containers together. run_optimize
  *            makes runs, smaller than the array or bitset that it frees, in another struct:
  *            96 + 2 cost(11 C) + 17 KB + 8224 + 64 + C * 2 * (64 + 64 + min(8192, 8n)).
- *            Serialising takes one byte for 8 containers.
  *   and      array with anything: an array of the smaller one's rows. bitset with bitset or runs:
  *            a bitset or an array, at most the bitset's 8192 bytes. runs with runs: as many runs
  *            as both. So the data has at most a + b + 64 bytes where a and b are the operands'
@@ -62,18 +61,18 @@ static size_t object_cost(size_t containers)
     return OBJECT_COST + 2 * data_cost(DIRECTORY_BYTES * containers);
 }
 
-static size_t encode_cost(size_t containers, size_t count)
+static size_t add_cost(size_t containers, size_t count)
 {
     size_t data = containers * 8192 < count * 8 ? containers * 8192 : count * 8;
     return object_cost(containers) + GROWTH_COST + BITSET_COST + STRUCT_COST +
-           2 * (containers * (STRUCT_COST + 64) + data) + data_cost(containers / 8 + 1);
+           2 * (containers * (STRUCT_COST + 64) + data);
 }
 
 static size_t decode_cost(const bitmap_view *view)
 {
     if (view->is_rows) {
         size_t containers = view->count < CONTAINERS_MAX ? view->count : CONTAINERS_MAX;
-        return encode_cost(containers, view->count);
+        return add_cost(containers, view->count);
     }
     return object_cost(view->containers) + view->containers * (STRUCT_COST + 64) + 2 * view->size;
 }
@@ -102,73 +101,6 @@ static size_t operation_cost(bitmap_operation operation, const bitmap *a, const 
     size_t data = 2 * (stored + 192 * containers) + 128 * containers;
     if (operation == OPERATION_AND_NOT) data += BITSET_COST * containers;
     return object_cost(containers) + 2 * data + 3 * BITSET_COST + 3 * STRUCT_COST;
-}
-
-typedef struct rows_shape {
-    size_t containers;
-    size_t bytes_min; /* of the portable format: no encoding is smaller */
-} rows_shape;
-
-static size_t container_bytes_min(size_t count, size_t runs)
-{
-    size_t array = 2 * count, run = 2 + 4 * runs;
-    size_t least = array < run ? array : run;
-    return least < 8192 ? least : 8192;
-}
-
-static rows_shape shape_of(const uint32_t *rows, size_t count)
-{
-    rows_shape shape = {0, 4};
-    size_t first = 0, runs = 0;
-    for (size_t i = 0; i < count; i++) {
-        bool is_new =
-            i == 0 || rows[i] >> CONTAINER_ROWS_LOG2 != rows[i - 1] >> CONTAINER_ROWS_LOG2;
-        if (is_new) {
-            shape.containers++;
-            shape.bytes_min += 4 + (i > 0 ? container_bytes_min(i - first, runs) : 0);
-            first = i;
-            runs = 0;
-        }
-        runs += is_new || rows[i] != rows[i - 1] + 1;
-    }
-    if (count > 0) shape.bytes_min += container_bytes_min(count - first, runs);
-    return shape;
-}
-
-/* Appends the portable form, unless it has not fewer than `limit` bytes. *fits: it is there. */
-static veer_status encode(bitmap_memory *memory, const uint32_t *rows, size_t count,
-                          size_t containers, size_t limit, byte_writer *out, bool *fits)
-{
-    bitmap_memory_reset(memory);
-    VEER_TRY(bitmap_memory_reserve(memory, encode_cost(containers, count)));
-    veer_status status = VEER_E_NOMEM;
-    bitmap_memory *former = bitmap_memory_enter(memory);
-    roaring_bitmap_t *set = roaring_bitmap_create_with_capacity((uint32_t)containers);
-    if (set != NULL) {
-        roaring_bitmap_add_many(set, count, rows);
-        roaring_bitmap_run_optimize(set);
-        size_t bytes = roaring_bitmap_portable_size_in_bytes(set);
-        *fits = bytes < limit;
-        uint8_t *to = *fits ? byte_writer_extend(out, bytes) : NULL;
-        if (to != NULL) roaring_bitmap_portable_serialize(set, (char *)to);
-        if (to != NULL || !*fits) status = VEER_OK;
-        roaring_bitmap_free(set);
-    }
-    bitmap_memory_enter(former);
-    return status;
-}
-
-veer_status bitmap_encode(bitmap_memory *memory, const uint32_t *rows, size_t count,
-                          byte_writer *out)
-{
-    rows_shape shape = shape_of(rows, count);
-    bool fits = false;
-    if (shape.bytes_min < 4 * count) {
-        VEER_TRY(encode(memory, rows, count, shape.containers, 4 * count, out, &fits));
-    }
-    for (size_t i = 0; !fits && i < count; i++)
-        byte_writer_u32(out, rows[i]);
-    return out->failed ? VEER_E_NOMEM : VEER_OK;
 }
 
 /* Takes ownership of `set`; its capacity becomes exact. */

@@ -1,4 +1,4 @@
-/* Bitmaps in memory: encoding and set operations, by CRoaring.
+/* Bitmaps in memory: set operations, by CRoaring.
  *
  * A bitmap lives in a bitmap_memory from the call that makes it to bitmap_free, or to the reset
  * of its memory. Every call here reserves its worst case first (the proof is in bitmap.c), so it
@@ -21,11 +21,6 @@ typedef struct bitmap {
     size_t containers; /* at most */
     uint64_t count;    /* rows in the set */
 } bitmap;
-
-/* Appends rows[count], ascending and distinct, in the smaller of the two stored forms
- * (bitmap_view.h). The same rows give the same bytes. What `memory` held is forgotten. */
-veer_status bitmap_encode(bitmap_memory *memory, const uint32_t *rows, size_t count,
-                          byte_writer *out);
 
 veer_status bitmap_decode(bitmap_memory *memory, const bitmap_view *view, bitmap *out);
 veer_status bitmap_and(bitmap_memory *memory, const bitmap *a, const bitmap *b, bitmap *out);

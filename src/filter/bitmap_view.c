@@ -137,7 +137,7 @@ static bool bitset_is_valid(const container *bitset, uint32_t *last)
     for (uint32_t i = 0; i < BITSET_BYTES / 8; i++) {
         uint64_t word = load_u64(bitset->data + 8 * (size_t)i);
         if (word == 0) continue;
-        count += (uint32_t)__builtin_popcountll(word);
+        count += bitset_ones(word);
         *last = i * 64 + 63 - (uint32_t)__builtin_clzll(word);
     }
     return count == bitset->count;

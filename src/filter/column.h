@@ -68,7 +68,27 @@ size_t column_memory(const column *column);
  * the kept ones of the parts before it. Two rows into one place, or a place that is not below
  * `total`, is VEER_E_INTERNAL. Only the first rows[p] rows of a part are read. `total` rows come
  * out. Parts may be growing, sealed or NULL (all rows without a value). The same values give the
- * same bytes, whatever they came from. On failure `out` is as long as it was. */
+ * same bytes, whatever they came from.
+ *
+ * In steps of some thousand rows each: parts, maps and rows must stay until column_writer_free. */
+typedef struct column_writer column_writer;
+veer_status column_writer_new(column_type type, const column *const *parts,
+                              const uint32_t *const *maps, const size_t *rows, size_t parts_count,
+                              size_t total, const veer_allocator *allocator, column_writer **out,
+                              veer_error *error);
+void column_writer_free(column_writer *writer);
+/* *done: all bytes are there. After a failure the writer can only be freed. */
+veer_status column_writer_step(column_writer *writer, bool *done, veer_error *error);
+/* After done: the column's bytes, and as many of them from `offset` as lie together. */
+size_t column_writer_bytes(const column_writer *writer);
+const void *column_writer_piece(const column_writer *writer, size_t offset, size_t *bytes);
+/* Instead of column_writer_step, for a number or time column: sorts only. */
+veer_status column_writer_sort_step(column_writer *writer, bool *done, veer_error *error);
+/* After that, until the writer is freed: the output's rows that have a value, by value and then
+ * row, and the same as a bitset over `total`. */
+const uint32_t *column_writer_sorted(const column_writer *writer, size_t *count,
+                                     const uint64_t **presence);
+/* All of it in one call. On failure `out` is as long as it was. */
 veer_status column_write(column_type type, const column *const *parts, const uint32_t *const *maps,
                          const size_t *rows, size_t parts_count, size_t total,
                          const veer_allocator *allocator, byte_writer *out, veer_error *error);

@@ -10,6 +10,8 @@
  * Many numbers or times go through a sieve of hashed bits, and a binary search decides about the
  * rows that it lets through: a list made to collide costs that search a row, no more.
  *
+ * Within an AND, words of 64 rows that the terms before have emptied are passed over.
+ *
  * Threads: readers of published rows (column_growing.c). Allocates only sets, from the caller's
  * allocator.
  */
@@ -207,13 +209,30 @@ SCAN_KEYWORDS(keyword_one, ASK_ONE)
 SCAN_KEYWORDS(keyword_in, ASK_ANY)
 SCAN_KEYWORDS(keyword_all, ASK_ALL)
 
-static void run(const growing_column *growing, scan_chunk chunk, const row_scan *scan, size_t rows,
-                uint64_t *words)
+/* Clears the answers of words in which no row matters, from *at on, and returns the end of those
+ * behind them that do. Both are multiples of 64, or `end`. */
+static size_t skip_words(const uint64_t *within, size_t *at, size_t end, uint64_t *words)
+{
+    for (; *at < end && within[*at / 64] == 0; *at += 64)
+        words[*at / 64] = 0;
+    if (*at > end) *at = end;
+    size_t to = *at;
+    while (to < end && within[to / 64] != 0)
+        to += 64;
+    return to < end ? to : end;
+}
+
+static void run(const growing_column *growing, const uint64_t *within, scan_chunk chunk,
+                const row_scan *scan, size_t rows, uint64_t *words)
 {
     size_t per_chunk = stable_chunk_elements(&growing->rows);
     for (size_t first = 0; first < rows; first += per_chunk) {
-        size_t count = rows - first < per_chunk ? rows - first : per_chunk;
-        chunk(stable_at(&growing->rows, first), count, scan, words + first / 64);
+        size_t end = rows - first < per_chunk ? rows : first + per_chunk;
+        for (size_t at = first; at < end;) {
+            size_t to = within == NULL ? end : skip_words(within, &at, end, words);
+            if (at < to) chunk(stable_at(&growing->rows, at), to - at, scan, words + at / 64);
+            at = to;
+        }
     }
 }
 
@@ -290,7 +309,7 @@ static veer_status match_ordered(const growing_column *growing, const column_que
         VEER_TRY(sieve_new(&scan, growing->base.type, allocator, &sieve, &sieve_words));
         chunk = is_number ? number_many_chunk : time_many_chunk;
     }
-    run(growing, chunk, &scan, rows, words);
+    run(growing, query->within, chunk, &scan, rows, words);
     memory_array_free(allocator, sieve, sieve_words, sizeof *sieve);
     return VEER_OK;
 }
@@ -305,7 +324,7 @@ static void match_bool(const growing_column *growing, const column_query *query,
         scan.bounds.allowed[0] = query->values[0].as.boolean;
         scan.bounds.allowed[1] = query->values[query->count - 1].as.boolean;
     }
-    run(growing, bool_allowed_chunk, &scan, rows, words);
+    run(growing, query->within, bool_allowed_chunk, &scan, rows, words);
 }
 
 /* The wanted keywords' numbers, ascending, into numbers[query->count]; returns how many of them
@@ -322,8 +341,9 @@ static size_t find_keywords(const growing_column *growing, const column_query *q
     return found;
 }
 
-static veer_status match_one(const growing_column *growing, uint32_t number, size_t rows,
-                             size_t keywords, const veer_allocator *allocator, uint64_t *words)
+static veer_status match_one(const growing_column *growing, const uint64_t *within, uint32_t number,
+                             size_t rows, size_t keywords, const veer_allocator *allocator,
+                             uint64_t *words)
 {
     size_t set_words = bitset_words(keywords + 1);
     uint64_t *set = memory_array(allocator, set_words, sizeof *set);
@@ -334,7 +354,7 @@ static veer_status match_one(const growing_column *growing, uint32_t number, siz
                      .growing = growing,
                      .wanted = &number,
                      .wanted_count = 1};
-    run(growing, keyword_one_chunk, &scan, rows, words);
+    run(growing, within, keyword_one_chunk, &scan, rows, words);
     memory_array_free(allocator, set, set_words, sizeof *set);
     return VEER_OK;
 }
@@ -360,19 +380,19 @@ static veer_status match_listed(const growing_column *growing, const column_quer
     if (found == 0 || (all && found < query->count)) {
         memset(words, 0, bitset_words(rows) * sizeof *words);
     } else if (found == 1) {
-        VEER_GOTO(match_one(growing, numbers[0], rows, keywords, allocator, words));
+        VEER_GOTO(match_one(growing, query->within, numbers[0], rows, keywords, allocator, words));
     } else if (all) {
         sort_u32(numbers, found);
         row_scan scan = {
             .signature = signature, .growing = growing, .wanted = numbers, .wanted_count = found};
-        run(growing, keyword_all_chunk, &scan, rows, words);
+        run(growing, query->within, keyword_all_chunk, &scan, rows, words);
     } else {
         set = memory_array(allocator, set_words, sizeof *set);
         if (set == NULL) VEER_GOTO(VEER_E_NOMEM);
         for (size_t i = 0; i < found; i++)
             bitset_set(set, (size_t)numbers[i] + 1);
         row_scan scan = {.keywords = set, .signature = signature, .growing = growing};
-        run(growing, keyword_in_chunk, &scan, rows, words);
+        run(growing, query->within, keyword_in_chunk, &scan, rows, words);
     }
 done:
     memory_array_free(allocator, set, set_words, sizeof *set);
@@ -393,7 +413,7 @@ static veer_status match_keyword_range(const growing_column *growing, const colu
         if (keyword_is_between(query, known->text, known->bytes)) bitset_set(set, (size_t)i + 1);
     }
     row_scan scan = {.keywords = set, .signature = UINT64_MAX, .growing = growing};
-    run(growing, keyword_in_chunk, &scan, rows, words);
+    run(growing, query->within, keyword_in_chunk, &scan, rows, words);
     memory_array_free(allocator, set, set_words, sizeof *set);
     return VEER_OK;
 }
@@ -402,7 +422,8 @@ static veer_status match_keyword(const growing_column *growing, const column_que
                                  size_t rows, const veer_allocator *allocator, uint64_t *words)
 {
     if (query->kind == COLUMN_HAS_VALUE) {
-        run(growing, keyword_present_chunk, &(row_scan){.growing = growing}, rows, words);
+        run(growing, query->within, keyword_present_chunk, &(row_scan){.growing = growing}, rows,
+            words);
         return VEER_OK;
     }
     if (query->kind == COLUMN_BETWEEN) {

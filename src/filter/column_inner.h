@@ -112,6 +112,9 @@ typedef struct column_query {
     column_value upper;
     bool has_lower, has_upper;   /* keyword */
     bool lower_open, upper_open; /* keyword */
+    /* NULL, or a bitset over the rows that matter: growing columns look at no others where a word
+     * of 64 has none, and answer 0 there. */
+    const uint64_t *within;
 } column_query;
 
 /* Order of keywords: by bytes, a prefix first. */

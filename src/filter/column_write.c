@@ -1,357 +1,315 @@
-/* Writing sealed columns out of any mixture of growing and sealed ones.
+/* Writing sealed columns out of any mixture of growing and sealed ones, in steps.
  *
  * The bytes (column_sealed.c has the format) depend on the set of (row, value) alone: values are
- * sorted, rows within a value ascend, and CRoaring chooses containers by their contents. Numbers
- * and times are gathered as (sortable bits, row) and radix sorted; bools are gathered into
- * bitsets; column_write_keyword.c has the keywords.
+ * sorted, rows within a value ascend, and a set's form follows from its rows.
  *
- * Memory: 24 bytes a row with a value for numbers and times, 8 bytes a (row, keyword) and about
- * 100 a distinct keyword. On failure `out` is as long as it was.
+ * A writer goes through the phases of its type, each phase through its items, a few thousand a
+ * step; between two steps nothing but the writer knows how far it is. Numbers and times are
+ * gathered as (sortable bits, row) and radix sorted (column_write_ordered.c); bools are gathered
+ * into bitsets; column_write_keyword.c has the keywords. The output lies in chunks, so that no
+ * step has to move what the others have made.
+ *
+ * Memory: the output; 24 bytes a row with a value for numbers and times, 4 bytes a (row, keyword)
+ * and about 90 a distinct keyword. After a failure a writer can only be freed.
  *
  * Threads: growing parts may be written to meanwhile; only rows published to the caller are read.
  */
-#include "base/bitset.h"
 #include "base/crc32c.h"
 #include "base/memory.h"
 #include "base/sizes.h"
 #include "base/status.h"
 #include "filter/column_merge.h"
-#include "filter/column_sort.h"
 
-void merge_align(const column_merge *merge)
+veer_status merge_nomem(const column_writer *writer, size_t bytes)
 {
-    size_t bytes = merge->out->bytes - merge->start;
-    byte_writer_zeros(merge->out, size_round_up(bytes, SEALED_ALIGNMENT) - bytes);
+    return error_nomem(writer->error, "writing a column", bytes);
 }
 
-veer_status merge_nomem(const column_merge *merge, size_t bytes)
+bool merge_part(column_writer *writer)
 {
-    return error_nomem(merge->error, "writing a column", bytes);
+    while (writer->part < writer->parts_count && writer->parts[writer->part] == NULL)
+        merge_next_part(writer);
+    return writer->part < writer->parts_count;
 }
 
-veer_status merge_rows_set(column_merge *merge, const uint32_t *rows, size_t count)
-{
-    veer_status status = bitmap_encode(&merge->memory, rows, count, merge->out);
-    return status == VEER_OK ? VEER_OK : merge_nomem(merge, count * sizeof *rows);
-}
+/* ---- output */
 
-/* Appends a bitset's rows as a stored set. */
-static veer_status append_bits(column_merge *merge, const uint64_t *bits, size_t *count)
+/* Makes room for `bytes` more and returns how many of them lie together. */
+static veer_status reserve(column_writer *writer, size_t bytes, size_t *together)
 {
-    *count = bitset_count(bits, merge->total);
-    uint32_t *rows = memory_array(merge->allocator, *count + 1, sizeof *rows);
-    if (rows == NULL) return merge_nomem(merge, *count * sizeof *rows);
-    size_t used = 0;
-    for (size_t i = 0; i < bitset_words(merge->total); i++) {
-        for (uint64_t word = bits[i]; word != 0; word &= word - 1) {
-            rows[used++] = (uint32_t)(i * 64 + (size_t)__builtin_ctzll(word));
-        }
+    size_t end;
+    if (!size_add(writer->bytes, bytes, &end) || stable_reserve(&writer->chunks, end) != VEER_OK) {
+        return merge_nomem(writer, bytes);
     }
-    veer_status status = merge_rows_set(merge, rows, *count);
-    memory_array_free(merge->allocator, rows, *count + 1, sizeof *rows);
-    return status;
-}
-
-veer_status merge_begin(column_merge *merge, uint32_t distinct, uint8_t flags)
-{
-    byte_writer_zeros(merge->out, SEALED_HEADER_BYTES);
-    size_t before = merge->out->bytes;
-    size_t present;
-    VEER_TRY(append_bits(merge, merge->presence, &present));
-    size_t presence_bytes = merge->out->bytes - before;
-    merge_align(merge);
-    if (merge->out->failed) return merge_nomem(merge, presence_bytes);
-    uint8_t *header = merge->out->data + merge->start;
-    store_u32(header, SEALED_MAGIC);
-    store_u16(header + 4, SEALED_VERSION);
-    header[6] = (uint8_t)merge->type;
-    header[7] = flags;
-    store_u32(header + 8, (uint32_t)merge->total);
-    store_u32(header + 12, (uint32_t)present);
-    store_u32(header + 16, distinct);
-    store_u64(header + 24, presence_bytes);
+    size_t chunk = stable_chunk_elements(&writer->chunks);
+    size_t room = chunk - (writer->bytes & (chunk - 1));
+    *together = bytes < room ? bytes : room;
     return VEER_OK;
 }
 
-void merge_set_sizes(const column_merge *merge, uint64_t texts, uint64_t data)
+veer_status merge_put(column_writer *writer, const void *data, size_t bytes)
 {
-    if (merge->out->failed) return;
-    store_u64(merge->out->data + merge->start + 32, texts);
-    store_u64(merge->out->data + merge->start + 40, data);
+    const uint8_t *from = data;
+    while (bytes > 0) {
+        size_t n = 0;
+        VEER_TRY(reserve(writer, bytes, &n));
+        memcpy(stable_at(&writer->chunks, writer->bytes), from, n);
+        writer->bytes += n;
+        from += n;
+        bytes -= n;
+    }
+    return VEER_OK;
 }
 
-/* ---- numbers and times */
-
-/* Bits that sort as unsigned like the values do; and back. */
-static uint64_t number_key(double number)
+veer_status merge_zeros(column_writer *writer, size_t bytes)
 {
-    uint64_t bits;
-    memcpy(&bits, &number, sizeof bits);
-    return bits >> 63 != 0 ? ~bits : bits | (uint64_t)1 << 63;
+    size_t n = 0;
+    VEER_TRY(reserve(writer, bytes, &n)); /* new chunks are zero */
+    writer->bytes += bytes;
+    return VEER_OK;
 }
 
-static uint64_t number_bits_of(uint64_t key)
+veer_status merge_align(column_writer *writer)
 {
-    return key >> 63 != 0 ? key & ~((uint64_t)1 << 63) : ~key;
+    return merge_zeros(writer, size_round_up(writer->bytes, SEALED_ALIGNMENT) - writer->bytes);
 }
 
-static uint64_t time_key(uint64_t time)
+veer_status merge_put_set(void *writer, const void *data, size_t bytes)
 {
-    return time ^ (uint64_t)1 << 63;
+    return merge_put(writer, data, bytes);
 }
 
-typedef struct ordered_rows {
-    uint64_t *keys;
-    uint32_t *rows;
-    size_t count;
-} ordered_rows;
+/* ---- phases of all types */
 
-static void gather(column_merge *merge, ordered_rows *to, uint64_t key, uint32_t row)
+/* Every row goes to a place of its own below `total`; parts are of the type. */
+static veer_status check_maps(column_writer *writer, bool *done)
 {
-    if (row == MERGE_DROPPED) return;
-    bitset_set(merge->presence, row);
-    to->keys[to->count] = key;
-    to->rows[to->count++] = row;
-}
-
-static void gather_growing(column_merge *merge, size_t part, ordered_rows *to)
-{
-    const growing_column *growing = (const growing_column *)merge->parts[part];
-    size_t rows = merge_rows(merge, part);
-    size_t per_chunk = stable_chunk_elements(&growing->rows);
-    for (size_t first = 0; first < rows; first += per_chunk) {
-        size_t count = rows - first < per_chunk ? rows - first : per_chunk;
-        const double *numbers = stable_at(&growing->rows, first);
-        const int64_t *times = stable_at(&growing->rows, first);
-        for (size_t i = 0; i < count; i++) {
-            if (merge->type == COLUMN_NUMBER) {
-                if (numbers[i] != numbers[i]) continue;
-                gather(merge, to, number_key(numbers[i]), merge_row(merge, part, first + i));
-            } else if (times[i] != GROWING_MISSING_TIME) {
-                gather(merge, to, time_key((uint64_t)times[i]), merge_row(merge, part, first + i));
-            }
+    uint64_t *taken = writer->presence; /* not in use yet */
+    if (writer->part == writer->parts_count) {
+        memset(taken, 0, bitset_words(writer->total) * sizeof *taken);
+        *done = true;
+        return VEER_OK;
+    }
+    size_t part = writer->part;
+    const column *source = writer->parts[part];
+    if (source != NULL && source->type != writer->type) {
+        VEER_FAIL(writer->error, VEER_E_INTERNAL, "column: part %zu has type %d, not %d", part,
+                  (int)source->type, (int)writer->type);
+    }
+    if (writer->rows[part] > BITMAP_ROWS_MAX) {
+        VEER_FAIL(writer->error, VEER_E_LIMIT, "column: part %zu has %zu rows", part,
+                  writer->rows[part]);
+    }
+    if (writer->at == 0) writer->bases[part] = writer->kept;
+    for (size_t end = merge_end(writer, writer->rows[part]); writer->at < end; writer->at++) {
+        uint32_t row = merge_row(writer, part, writer->at);
+        if (row == MERGE_DROPPED) continue;
+        if (row >= writer->total || bitset_get(taken, row)) {
+            VEER_FAIL(writer->error, VEER_E_INTERNAL,
+                      "column: row %zu of part %zu goes to %u, which is taken or not below %zu",
+                      writer->at, part, row, writer->total);
         }
+        bitset_set(taken, row);
+        writer->kept++;
     }
+    if (writer->at == writer->rows[part]) merge_next_part(writer);
+    return VEER_OK;
 }
 
-static void gather_sealed(column_merge *merge, size_t part, ordered_rows *to)
+veer_status merge_head(column_writer *writer, bool *done)
 {
-    const sealed_column *sealed = (const sealed_column *)merge->parts[part];
-    for (uint32_t i = 0; i < sealed->distinct; i++) {
-        const uint8_t *at = sealed->values + 8 * (size_t)i;
-        uint64_t key =
-            merge->type == COLUMN_NUMBER ? number_key(load_f64(at)) : time_key(load_u64(at));
-        uint32_t first, end;
-        sealed_value_rows(sealed, i, &first, &end);
-        for (uint32_t j = first; j < end; j++) {
-            uint32_t row = load_u32(sealed->sorted + 4 * (size_t)j);
-            gather(merge, to, key, merge_row(merge, part, row));
-        }
-    }
+    VEER_TRY(merge_zeros(writer, SEALED_HEADER_BYTES));
+    VEER_TRY(bitmap_encode_bits(writer->encoder, writer->presence, writer->total, merge_put_set,
+                                writer));
+    uint8_t *header = merge_at(writer, 0);
+    store_u32(header, SEALED_MAGIC);
+    store_u16(header + 4, SEALED_VERSION);
+    header[6] = (uint8_t)writer->type;
+    store_u32(header + 8, (uint32_t)writer->total);
+    store_u32(header + 12, (uint32_t)writer->encoder->count);
+    store_u32(header + 16, (uint32_t)writer->distinct);
+    store_u64(header + 24, writer->bytes - SEALED_HEADER_BYTES);
+    *done = true;
+    return merge_align(writer);
 }
 
-static void write_sorted(column_merge *merge, const ordered_rows *sorted, size_t distinct)
+/* Over all bytes but the last four of the header, which it fills; a chunk a step. */
+static veer_status finish(column_writer *writer, bool *done)
 {
-    bool is_number = merge->type == COLUMN_NUMBER;
-    for (size_t i = 0; i < sorted->count; i++) {
-        uint64_t key = sorted->keys[i];
-        if (i > 0 && sorted->keys[i - 1] == key) continue;
-        byte_writer_u64(merge->out, is_number ? number_bits_of(key) : time_key(key));
-    }
-    if (distinct < sorted->count) {
-        for (size_t i = 1; i <= sorted->count; i++) {
-            if (i < sorted->count && sorted->keys[i] == sorted->keys[i - 1]) continue;
-            byte_writer_u32(merge->out, (uint32_t)i);
-        }
-        merge_align(merge);
-    }
-    for (size_t i = 0; i < sorted->count; i++)
-        byte_writer_u32(merge->out, sorted->rows[i]);
-    merge_align(merge);
-}
-
-static veer_status merge_ordered(column_merge *merge)
-{
-    veer_status status = VEER_OK;
-    size_t room = merge->total + 1;
-    ordered_rows sorted = {0}, other = {0};
-    sorted.keys = memory_array(merge->allocator, room, sizeof *sorted.keys);
-    sorted.rows = memory_array(merge->allocator, room, sizeof *sorted.rows);
-    other.keys = memory_array(merge->allocator, room, sizeof *other.keys);
-    other.rows = memory_array(merge->allocator, room, sizeof *other.rows);
-    if (sorted.keys == NULL || sorted.rows == NULL || other.keys == NULL || other.rows == NULL) {
-        VEER_GOTO(merge_nomem(merge, room * 24));
-    }
-    for (size_t part = 0; part < merge->parts_count; part++) {
-        if (merge->parts[part] == NULL) continue;
-        if (merge->parts[part]->is_sealed) {
-            gather_sealed(merge, part, &sorted);
-        } else {
-            gather_growing(merge, part, &sorted);
-        }
-    }
-    sort_pairs(sorted.keys, sorted.rows, other.keys, other.rows, sorted.count);
-    size_t distinct = 0;
-    for (size_t i = 0; i < sorted.count; i++) {
-        distinct += i == 0 || sorted.keys[i - 1] != sorted.keys[i];
-    }
-    uint8_t flags = distinct == sorted.count ? SEALED_FLAG_UNIQUE : 0;
-    VEER_GOTO(merge_begin(merge, (uint32_t)distinct, flags));
-    write_sorted(merge, &sorted, distinct);
-done:
-    memory_array_free(merge->allocator, sorted.keys, room, sizeof *sorted.keys);
-    memory_array_free(merge->allocator, sorted.rows, room, sizeof *sorted.rows);
-    memory_array_free(merge->allocator, other.keys, room, sizeof *other.keys);
-    memory_array_free(merge->allocator, other.rows, room, sizeof *other.rows);
-    return status;
+    const size_t chunk = stable_chunk_elements(&writer->chunks);
+    if (writer->at == 0) writer->crc = crc32c(0, merge_at(writer, 0), SEALED_HEADER_BYTES - 4);
+    size_t first = writer->at == 0 ? SEALED_HEADER_BYTES : writer->at;
+    size_t end = writer->bytes - writer->at < chunk ? writer->bytes : writer->at + chunk;
+    if (first < end) writer->crc = crc32c(writer->crc, merge_at(writer, first), end - first);
+    writer->at = end;
+    *done = end == writer->bytes;
+    if (*done) store_u32(merge_at(writer, SEALED_HEADER_BYTES - 8) + 4, writer->crc);
+    return VEER_OK;
 }
 
 /* ---- bools */
 
-static void gather_bool(column_merge *merge, size_t part, uint64_t *trues, const uint64_t *known,
-                        const uint64_t *known_trues)
+/* Sealed ones are looked at through their bits: first those that are present, then the true. */
+static veer_status gather_bools(column_writer *writer, bool *done)
 {
-    size_t rows = merge_rows(merge, part);
-    for (size_t i = 0; i < rows; i++) {
+    if (!merge_part(writer)) {
+        writer->distinct = bitset_count(writer->bits, writer->total);
+        *done = true;
+        return VEER_OK;
+    }
+    const column *source = writer->parts[writer->part];
+    const growing_column *growing = (const growing_column *)source;
+    size_t words = bitset_words(source->is_sealed ? ((const sealed_column *)source)->rows : 0) + 1;
+    uint64_t *known = NULL;
+    if (source->is_sealed) {
+        const sealed_column *sealed = (const sealed_column *)source;
+        known = memory_array(writer->allocator, 2 * words, sizeof *known);
+        if (known == NULL) return merge_nomem(writer, 2 * words * sizeof *known);
+        bitmap_view_or(&sealed->presence, known, sealed->rows);
+        bitmap_view_or(&sealed->trues, known + words, sealed->rows);
+    }
+    /* A part at a time where it is sealed: its bits are not kept. */
+    size_t rows = merge_rows(writer, writer->part);
+    size_t end = source->is_sealed ? rows : merge_end(writer, rows);
+    for (; writer->at < end; writer->at++) {
         uint8_t value;
         if (known == NULL) {
-            const growing_column *growing = (const growing_column *)merge->parts[part];
-            value = *(const uint8_t *)stable_at(&growing->rows, i);
+            value = *(const uint8_t *)stable_at(&growing->rows, writer->at);
         } else {
-            value = bitset_get(known, i) ? bitset_get(known_trues, i) : GROWING_MISSING_BOOL;
+            value = bitset_get(known, writer->at) ? bitset_get(known + words, writer->at)
+                                                  : GROWING_MISSING_BOOL;
         }
-        uint32_t row = merge_row(merge, part, i);
+        uint32_t row = merge_row(writer, writer->part, writer->at);
         if (value == GROWING_MISSING_BOOL || row == MERGE_DROPPED) continue;
-        bitset_set(merge->presence, row);
-        if (value == 1) bitset_set(trues, row);
+        bitset_set(writer->presence, row);
+        if (value == 1) bitset_set(writer->bits, row);
     }
-}
-
-static veer_status gather_sealed_bool(column_merge *merge, size_t part, uint64_t *trues)
-{
-    const sealed_column *sealed = (const sealed_column *)merge->parts[part];
-    size_t words = bitset_words(sealed->rows) + 1;
-    uint64_t *known = memory_array(merge->allocator, 2 * words, sizeof *known);
-    if (known == NULL) return merge_nomem(merge, 2 * words * sizeof *known);
-    bitmap_view_or(&sealed->presence, known, sealed->rows);
-    bitmap_view_or(&sealed->trues, known + words, sealed->rows);
-    gather_bool(merge, part, trues, known, known + words);
-    memory_array_free(merge->allocator, known, 2 * words, sizeof *known);
+    memory_array_free(writer->allocator, known, 2 * words, sizeof *known);
+    if (writer->at == rows) merge_next_part(writer);
     return VEER_OK;
 }
 
-static veer_status merge_bools(column_merge *merge)
+static veer_status put_trues(column_writer *writer, bool *done)
 {
-    veer_status status = VEER_OK;
-    size_t words = bitset_words(merge->total) + 1;
-    uint64_t *trues = memory_array(merge->allocator, words, sizeof *trues);
-    if (trues == NULL) return merge_nomem(merge, words * sizeof *trues);
-    for (size_t part = 0; part < merge->parts_count; part++) {
-        if (merge->parts[part] == NULL) continue;
-        if (merge->parts[part]->is_sealed) {
-            VEER_GOTO(gather_sealed_bool(merge, part, trues));
-        } else {
-            gather_bool(merge, part, trues, NULL, NULL);
-        }
-    }
-    VEER_GOTO(merge_begin(merge, (uint32_t)bitset_count(trues, merge->total), 0));
-    size_t before = merge->out->bytes;
-    size_t count;
-    VEER_GOTO(append_bits(merge, trues, &count));
-    merge_set_sizes(merge, merge->out->bytes - before, 0);
-    merge_align(merge);
-done:
-    memory_array_free(merge->allocator, trues, words, sizeof *trues);
-    return status;
+    size_t before = writer->bytes;
+    VEER_TRY(
+        bitmap_encode_bits(writer->encoder, writer->bits, writer->total, merge_put_set, writer));
+    store_u64(merge_at(writer, 32), writer->bytes - before);
+    *done = true;
+    return merge_align(writer);
 }
 
-/* ---- all */
+static const merge_phase bool_phases[] = {gather_bools, merge_head, put_trues, NULL};
 
-/* Every row goes to a place of its own below `total`; parts are of the type. */
-static veer_status check_maps(column_merge *merge)
+/* ---- life */
+
+static const merge_phase *phases_of(column_type type)
 {
-    uint64_t *taken = merge->presence; /* not in use yet */
-    size_t kept = 0;
-    for (size_t part = 0; part < merge->parts_count; part++) {
-        const column *source = merge->parts[part];
-        if (source != NULL && source->type != merge->type) {
-            VEER_FAIL(merge->error, VEER_E_INTERNAL, "column: part %zu has type %d, not %d", part,
-                      (int)source->type, (int)merge->type);
-        }
-        merge->bases[part] = kept;
-        if (merge->rows[part] > BITMAP_ROWS_MAX) {
-            VEER_FAIL(merge->error, VEER_E_LIMIT, "column: part %zu has %zu rows", part,
-                      merge->rows[part]);
-        }
-        for (size_t i = 0; i < merge->rows[part]; i++) {
-            uint32_t row = merge_row(merge, part, i);
-            if (row == MERGE_DROPPED) continue;
-            if (row >= merge->total || bitset_get(taken, row)) {
-                VEER_FAIL(merge->error, VEER_E_INTERNAL,
-                          "column: row %zu of part %zu goes to %u, which is taken or not below %zu",
-                          i, part, row, merge->total);
-            }
-            bitset_set(taken, row);
-            kept++;
-        }
+    if (type == COLUMN_BOOL) return bool_phases;
+    return type == COLUMN_KEYWORD ? column_keyword_phases : column_ordered_phases;
+}
+
+veer_status column_writer_new(column_type type, const column *const *parts,
+                              const uint32_t *const *maps, const size_t *rows, size_t parts_count,
+                              size_t total, const veer_allocator *allocator, column_writer **out,
+                              veer_error *error)
+{
+    *out = NULL;
+    if (type < COLUMN_KEYWORD || type > COLUMN_TIME || total > BITMAP_ROWS_MAX) {
+        VEER_FAIL(error, VEER_E_INVALID, "column: no column of type %d with %zu rows", (int)type,
+                  total);
     }
-    memset(taken, 0, bitset_words(merge->total) * sizeof *taken);
+    column_writer *made = memory_new(allocator, sizeof *made);
+    if (made == NULL) return error_nomem(error, "writing a column", sizeof *made);
+    made->type = type;
+    made->parts = parts;
+    made->maps = maps;
+    made->rows = rows;
+    made->parts_count = parts_count;
+    made->total = total;
+    made->allocator = allocator;
+    made->phases = phases_of(type);
+    stable_init(&made->chunks, allocator, 1, MERGE_CHUNK_SHIFT);
+    size_t words = bitset_words(total) + 1;
+    made->bases = memory_array(allocator, parts_count + 1, sizeof *made->bases);
+    made->presence = memory_array(allocator, words, sizeof *made->presence);
+    made->bits = memory_array(allocator, words, sizeof *made->bits);
+    made->encoder = memory_new(allocator, sizeof *made->encoder);
+    if (made->bases == NULL || made->presence == NULL || made->bits == NULL ||
+        made->encoder == NULL) {
+        column_writer_free(made);
+        return error_nomem(error, "writing a column", 2 * words * sizeof *made->presence);
+    }
+    *out = made;
     return VEER_OK;
 }
 
-static veer_status write_type(column_merge *merge)
+void column_writer_free(column_writer *writer)
 {
-    switch (merge->type) {
-    case COLUMN_NUMBER:
-    case COLUMN_TIME:
-        return merge_ordered(merge);
-    case COLUMN_BOOL:
-        return merge_bools(merge);
-    case COLUMN_KEYWORD:
-        return merge_keywords(merge);
-    case COLUMN_NONE:
-        break;
-    }
-    return VEER_E_INTERNAL;
+    if (writer == NULL) return;
+    const veer_allocator *allocator = writer->allocator;
+    size_t words = bitset_words(writer->total) + 1;
+    keyword_merge_free(writer);
+    pair_sort_fini(&writer->sorted);
+    stable_fini(&writer->chunks);
+    memory_free(allocator, writer->encoder, sizeof *writer->encoder);
+    memory_array_free(allocator, writer->presence, words, sizeof *writer->presence);
+    memory_array_free(allocator, writer->bits, words, sizeof *writer->bits);
+    memory_array_free(allocator, writer->bases, writer->parts_count + 1, sizeof *writer->bases);
+    memory_free(allocator, writer, sizeof *writer);
+}
+
+/* The type's phases stand between checking and finishing. */
+static merge_phase phase_of(const column_writer *writer, bool *is_last)
+{
+    if (writer->phase == 0) return check_maps;
+    merge_phase own = writer->phases[writer->phase - 1];
+    *is_last = own == NULL;
+    return own == NULL ? finish : own;
+}
+
+veer_status column_writer_step(column_writer *writer, bool *done, veer_error *error)
+{
+    bool is_last = false, phase_done = false;
+    *done = false;
+    writer->error = error;
+    VEER_TRY(phase_of(writer, &is_last)(writer, &phase_done));
+    if (!phase_done) return VEER_OK;
+    *done = is_last;
+    writer->part = writer->at = 0;
+    writer->phase += !is_last;
+    return VEER_OK;
+}
+
+size_t column_writer_bytes(const column_writer *writer)
+{
+    return writer->bytes;
+}
+
+const void *column_writer_piece(const column_writer *writer, size_t offset, size_t *bytes)
+{
+    size_t chunk = stable_chunk_elements(&writer->chunks);
+    size_t room = chunk - (offset & (chunk - 1)), left = writer->bytes - offset;
+    *bytes = left < room ? left : room;
+    return stable_at(&writer->chunks, offset);
 }
 
 veer_status column_write(column_type type, const column *const *parts, const uint32_t *const *maps,
                          const size_t *rows, size_t parts_count, size_t total,
                          const veer_allocator *allocator, byte_writer *out, veer_error *error)
 {
-    if (type < COLUMN_KEYWORD || type > COLUMN_TIME || total > BITMAP_ROWS_MAX) {
-        VEER_FAIL(error, VEER_E_INVALID, "column: no column of type %d with %zu rows", (int)type,
-                  total);
+    column_writer *writer = NULL;
+    size_t start = out->bytes;
+    veer_status status =
+        column_writer_new(type, parts, maps, rows, parts_count, total, allocator, &writer, error);
+    for (bool done = false; status == VEER_OK && !done;)
+        status = column_writer_step(writer, &done, error);
+    for (size_t at = 0, n = 0; status == VEER_OK && at < writer->bytes; at += n) {
+        const void *piece = column_writer_piece(writer, at, &n);
+        byte_writer_put(out, piece, n);
     }
-    column_merge merge = {.type = type,
-                          .parts = parts,
-                          .maps = maps,
-                          .rows = rows,
-                          .parts_count = parts_count,
-                          .total = total,
-                          .allocator = allocator,
-                          .out = out,
-                          .start = out->bytes,
-                          .error = error};
-    veer_status status = VEER_OK;
-    size_t words = bitset_words(total) + 1;
-    bitmap_memory_init(&merge.memory, allocator);
-    merge.bases = memory_array(allocator, parts_count + 1, sizeof *merge.bases);
-    merge.presence = memory_array(allocator, words, sizeof *merge.presence);
-    if (merge.bases == NULL || merge.presence == NULL) {
-        VEER_GOTO(merge_nomem(&merge, words * sizeof *merge.presence));
-    }
-    VEER_GOTO(check_maps(&merge));
-    VEER_GOTO(write_type(&merge));
-    if (out->failed) VEER_GOTO(merge_nomem(&merge, out->bytes));
-    uint8_t *header = out->data + merge.start;
-    uint32_t crc = crc32c(0, header, SEALED_HEADER_BYTES - 4);
-    crc = crc32c(crc, header + SEALED_HEADER_BYTES, out->bytes - merge.start - SEALED_HEADER_BYTES);
-    store_u32(header + 60, crc);
-done:
-    if (status != VEER_OK) out->bytes = merge.start;
-    memory_array_free(allocator, merge.presence, words, sizeof *merge.presence);
-    memory_array_free(allocator, merge.bases, parts_count + 1, sizeof *merge.bases);
-    bitmap_memory_fini(&merge.memory);
+    if (status == VEER_OK && out->failed) status = merge_nomem(writer, writer->bytes);
+    if (status != VEER_OK) out->bytes = start;
+    column_writer_free(writer);
     return status;
 }

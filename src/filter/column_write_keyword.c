@@ -2,15 +2,18 @@
  *
  * Two passes over the parts. The first counts the kept rows of every keyword of every part, so
  * that keywords without rows disappear; the used ones are sorted and equal ones get one number.
- * The second puts the rows of each into its place of one array (a counting sort). Rows that do
- * not ascend yet, because a map reorders them, are sorted, and each keyword's rows are encoded.
+ * The second puts the rows of each into its place of one array (a counting sort). Rows need not
+ * ascend, because a map may reorder them: few are sorted, many go through a bitset.
  */
-#include "base/bitset.h"
 #include "base/memory.h"
 #include "base/sizes.h"
 #include "base/status.h"
 #include "filter/column_merge.h"
-#include "filter/column_sort.h"
+
+/* More rows of one keyword than this and a 1024th of all rows are put in order by a bitset; both
+ * arbitrary: a bitset is looked at whole. */
+#define SORTED_ROWS_MAX 4096u
+#define SORTED_ROWS_SHARE 1024u
 
 typedef struct used_keyword {
     uint64_t prefix; /* first 8 bytes, big-endian: decides most comparisons */
@@ -21,112 +24,177 @@ typedef struct used_keyword {
     uint32_t count; /* rows */
 } used_keyword;
 
+/* What a pass does with one row of a keyword. `number` is its entry in numbers[part]. */
+typedef void (*keyword_pass)(column_writer *writer, uint32_t *number, uint32_t row);
+
 typedef struct keyword_merge {
-    column_merge *merge;
     uint32_t **numbers; /* of each part: first rows by local number, then the output's number */
     size_t *numbers_counts;
-    uint32_t *scratch; /* rows of one sealed keyword */
+    size_t numbers_in_all;
+    uint32_t *scratch; /* rows of the sealed keyword that a pass is at */
     size_t scratch_count;
-    used_keyword *used;
-    size_t used_count;
-    uint64_t *places; /* of each output keyword: where its next row goes */
-    size_t distinct;
+    bitmap_view view;
+    uint32_t view_at;  /* of its rows: how far the pass is; 0: not yet there */
+    size_t used_count; /* distinct (part, keyword) with rows */
+    size_t used_capacity;
+    used_keyword *used[2]; /* the second is scratch of the sort */
+    merge_sort sort;
+    used_keyword *sorted; /* one of both */
+    size_t merged;        /* entries of `sorted` that are done */
+    uint64_t *places;     /* of each output keyword: where its next row goes */
+    size_t places_count;
     uint32_t *rows; /* by output keyword */
-    size_t rows_count;
+    size_t rows_count, rows_capacity;
+    size_t row;             /* of `rows`: how far they are written */
+    uint32_t set_at;        /* of one keyword's rows: how far they are in the bitset */
+    size_t data_ends, data; /* offsets in the output */
 } keyword_merge;
 
-/* What a pass does with one row of a keyword. `number` is its entry in numbers[part]. */
-typedef void (*keyword_pass)(keyword_merge *state, uint32_t *number, uint32_t row);
+void keyword_merge_free(column_writer *writer)
+{
+    const veer_allocator *allocator = writer->allocator;
+    keyword_merge *merge = writer->keywords;
+    if (merge == NULL) return;
+    size_t parts = writer->parts_count + 1;
+    for (size_t part = 0; part < parts && merge->numbers != NULL && merge->numbers_counts != NULL;
+         part++) {
+        memory_array_free(allocator, merge->numbers[part], merge->numbers_counts[part],
+                          sizeof(uint32_t));
+    }
+    memory_array_free(allocator, merge->numbers, parts, sizeof *merge->numbers);
+    memory_array_free(allocator, merge->numbers_counts, parts, sizeof *merge->numbers_counts);
+    memory_array_free(allocator, merge->scratch, merge->scratch_count, sizeof *merge->scratch);
+    for (size_t i = 0; i < 2; i++)
+        memory_array_free(allocator, merge->used[i], merge->used_capacity, sizeof(used_keyword));
+    memory_array_free(allocator, merge->places, merge->places_count, sizeof *merge->places);
+    memory_array_free(allocator, merge->rows, merge->rows_capacity, sizeof *merge->rows);
+    memory_free(allocator, merge, sizeof *merge);
+    writer->keywords = NULL;
+}
 
-static void count_row(keyword_merge *state, uint32_t *number, uint32_t row)
+/* ---- the two passes */
+
+static void count_row(column_writer *writer, uint32_t *number, uint32_t row)
 {
     (*number)++;
-    state->rows_count++;
-    bitset_set(state->merge->presence, row);
+    writer->keywords->rows_count++;
+    bitset_set(writer->presence, row);
 }
 
-static void place_row(keyword_merge *state, uint32_t *number, uint32_t row)
+static void place_row(column_writer *writer, uint32_t *number, uint32_t row)
 {
-    state->rows[state->places[*number]++] = row;
+    keyword_merge *merge = writer->keywords;
+    merge->rows[merge->places[*number]++] = row;
 }
 
-static void pass_growing(keyword_merge *state, size_t part, keyword_pass pass)
+static void pass_growing(column_writer *writer, keyword_pass pass)
 {
-    const column_merge *merge = state->merge;
-    const growing_column *growing = (const growing_column *)merge->parts[part];
-    uint32_t *numbers = state->numbers[part];
-    size_t rows = merge_rows(merge, part);
-    for (size_t i = 0; i < rows; i++) {
-        uint32_t code = *(const uint32_t *)stable_at(&growing->rows, i);
-        uint32_t row = merge_row(merge, part, i);
+    size_t part = writer->part, rows = merge_rows(writer, part);
+    const growing_column *growing = (const growing_column *)writer->parts[part];
+    uint32_t *numbers = writer->keywords->numbers[part];
+    for (size_t end = merge_end(writer, rows); writer->at < end; writer->at++) {
+        uint32_t code = *(const uint32_t *)stable_at(&growing->rows, writer->at);
+        uint32_t row = merge_row(writer, part, writer->at);
         if (code == 0 || row == MERGE_DROPPED) continue;
         if ((code & GROWING_SEVERAL) == 0) {
-            pass(state, &numbers[code - 1], row);
+            pass(writer, &numbers[code - 1], row);
             continue;
         }
         const keyword_list *list = growing_list(growing, code);
         for (uint32_t j = 0; j < list->count; j++)
-            pass(state, &numbers[list->numbers[j]], row);
+            pass(writer, &numbers[list->numbers[j]], row);
     }
+    if (writer->at == rows) merge_next_part(writer);
 }
 
-static void pass_sealed(keyword_merge *state, size_t part, keyword_pass pass)
+/* `at` is a keyword of the part, view_at a place in its rows. */
+static void pass_sealed(column_writer *writer, keyword_pass pass)
 {
-    const column_merge *merge = state->merge;
-    const sealed_column *sealed = (const sealed_column *)merge->parts[part];
-    for (uint32_t i = 0; i < sealed->distinct; i++) {
-        bitmap_view view;
-        sealed_keyword(sealed, i, &view);
-        bitmap_view_rows(&view, state->scratch);
-        for (uint32_t j = 0; j < view.count; j++) {
-            uint32_t row = merge_row(merge, part, state->scratch[j]);
-            if (row != MERGE_DROPPED) pass(state, &state->numbers[part][i], row);
+    size_t part = writer->part;
+    keyword_merge *merge = writer->keywords;
+    const sealed_column *sealed = (const sealed_column *)writer->parts[part];
+    for (size_t done = 0; writer->at < sealed->distinct && done < MERGE_STEP_ROWS; writer->at++) {
+        if (merge->view_at == 0) {
+            sealed_keyword(sealed, (uint32_t)writer->at, &merge->view);
+            bitmap_view_rows(&merge->view, merge->scratch);
+        }
+        uint32_t left = merge->view.count - merge->view_at;
+        uint32_t end =
+            left < MERGE_STEP_ROWS ? merge->view.count : merge->view_at + (uint32_t)MERGE_STEP_ROWS;
+        done += end - merge->view_at + 1;
+        for (; merge->view_at < end; merge->view_at++) {
+            uint32_t row = merge_row(writer, part, merge->scratch[merge->view_at]);
+            if (row != MERGE_DROPPED) pass(writer, &merge->numbers[part][writer->at], row);
+        }
+        if (merge->view_at < merge->view.count) return;
+        merge->view_at = 0;
+    }
+    if (writer->at == sealed->distinct) merge_next_part(writer);
+}
+
+static bool pass_step(column_writer *writer, keyword_pass pass)
+{
+    if (!merge_part(writer)) return true;
+    if (writer->parts[writer->part]->is_sealed)
+        pass_sealed(writer, pass);
+    else
+        pass_growing(writer, pass);
+    return false;
+}
+
+static veer_status prepare(column_writer *writer, bool *done)
+{
+    const veer_allocator *allocator = writer->allocator;
+    size_t parts = writer->parts_count + 1;
+    if (writer->keywords == NULL) {
+        keyword_merge *made = memory_new(allocator, sizeof *made);
+        if (made == NULL) return merge_nomem(writer, sizeof *made);
+        writer->keywords = made;
+        made->scratch_count = 1;
+        made->numbers = memory_array(allocator, parts, sizeof *made->numbers);
+        made->numbers_counts = memory_array(allocator, parts, sizeof *made->numbers_counts);
+        if (made->numbers == NULL || made->numbers_counts == NULL) {
+            return merge_nomem(writer, parts * sizeof *made->numbers);
         }
     }
-}
-
-static void pass_all(keyword_merge *state, keyword_pass pass)
-{
-    for (size_t part = 0; part < state->merge->parts_count; part++) {
-        const column *source = state->merge->parts[part];
-        if (source == NULL) continue;
-        if (source->is_sealed) {
-            pass_sealed(state, part, pass);
-        } else {
-            pass_growing(state, part, pass);
-        }
-    }
-}
-
-static veer_status prepare(keyword_merge *state)
-{
-    column_merge *merge = state->merge;
-    state->scratch_count = 1;
-    state->numbers = memory_array(merge->allocator, merge->parts_count + 1, sizeof(uint32_t *));
-    state->numbers_counts = memory_array(merge->allocator, merge->parts_count + 1, sizeof(size_t));
-    if (state->numbers == NULL || state->numbers_counts == NULL) {
-        return merge_nomem(merge, merge->parts_count * sizeof(size_t));
-    }
-    for (size_t part = 0; part < merge->parts_count; part++) {
-        const column *source = merge->parts[part];
-        if (source == NULL) continue;
+    keyword_merge *merge = writer->keywords;
+    if (merge_part(writer)) {
+        const column *source = writer->parts[writer->part];
         size_t known;
         if (source->is_sealed) {
             const sealed_column *sealed = (const sealed_column *)source;
             known = sealed->distinct;
-            if (sealed->present > state->scratch_count) state->scratch_count = sealed->present;
+            if (sealed->present > merge->scratch_count) merge->scratch_count = sealed->present;
         } else {
             known = dictionary_count(&((const growing_column *)source)->keywords);
         }
-        uint32_t *numbers = memory_array(merge->allocator, known + 1, sizeof *numbers);
-        if (numbers == NULL) return merge_nomem(merge, known * sizeof *numbers);
-        state->numbers[part] = numbers;
-        state->numbers_counts[part] = known + 1;
+        uint32_t *numbers = memory_array(allocator, known + 1, sizeof *numbers);
+        if (numbers == NULL) return merge_nomem(writer, known * sizeof *numbers);
+        merge->numbers[writer->part] = numbers;
+        merge->numbers_counts[writer->part] = known + 1;
+        merge->numbers_in_all += known + 1;
+        merge_next_part(writer);
+        return VEER_OK;
     }
-    state->scratch = memory_array(merge->allocator, state->scratch_count, sizeof(uint32_t));
-    if (state->scratch == NULL) return merge_nomem(merge, state->scratch_count * 4);
+    merge->scratch = memory_room(allocator, merge->scratch_count, sizeof *merge->scratch);
+    if (merge->scratch == NULL) return merge_nomem(writer, merge->scratch_count * 4);
+    *done = true;
     return VEER_OK;
 }
+
+static veer_status count_rows(column_writer *writer, bool *done)
+{
+    *done = pass_step(writer, count_row);
+    return VEER_OK;
+}
+
+static veer_status place_rows(column_writer *writer, bool *done)
+{
+    *done = pass_step(writer, place_row);
+    return VEER_OK;
+}
+
+/* ---- the keywords */
 
 static uint64_t prefix_of(const char *text, uint32_t bytes)
 {
@@ -144,151 +212,189 @@ static int compare_used(const void *context, const void *a, const void *b)
     return keyword_compare(left->text, left->bytes, right->text, right->bytes);
 }
 
-/* Lists the keywords that have rows, sorts them and gives every distinct one its number. */
-static veer_status number_keywords(keyword_merge *state)
+/* `at` is a local number. */
+static veer_status list_keywords(column_writer *writer, bool *done)
 {
-    column_merge *merge = state->merge;
-    size_t count = 0;
-    for (size_t part = 0; part < merge->parts_count; part++) {
-        for (size_t i = 0; i < state->numbers_counts[part]; i++) {
-            count += state->numbers[part][i] != 0;
-        }
-    }
-    state->used_count = count + 1;
-    state->used = memory_array(merge->allocator, state->used_count, sizeof *state->used);
-    used_keyword *other = memory_array(merge->allocator, state->used_count, sizeof *other);
-    if (state->used == NULL || other == NULL) {
-        memory_array_free(merge->allocator, other, state->used_count, sizeof *other);
-        return merge_nomem(merge, 2 * count * sizeof *other);
-    }
-    size_t used = 0;
-    for (size_t part = 0; part < merge->parts_count; part++) {
-        const column *source = merge->parts[part];
-        for (size_t i = 0; i < state->numbers_counts[part]; i++) {
-            if (state->numbers[part][i] == 0) continue;
-            used_keyword *added = &state->used[used++];
-            if (source->is_sealed) {
-                added->text =
-                    sealed_text((const sealed_column *)source, (uint32_t)i, &added->bytes);
-            } else {
-                const keyword *known =
-                    dictionary_keyword(&((const growing_column *)source)->keywords, (uint32_t)i);
-                added->text = known->text;
-                added->bytes = known->bytes;
+    keyword_merge *merge = writer->keywords;
+    if (merge->used[1] == NULL) {
+        merge->used_capacity = merge->numbers_in_all + 1;
+        for (size_t i = 0; i < 2; i++) {
+            merge->used[i] =
+                memory_room(writer->allocator, merge->used_capacity, sizeof(used_keyword));
+            if (merge->used[i] == NULL) {
+                return merge_nomem(writer, merge->used_capacity * sizeof(used_keyword));
             }
-            added->prefix = prefix_of(added->text, added->bytes);
-            added->part = (uint32_t)part;
-            added->local = (uint32_t)i;
-            added->count = state->numbers[part][i];
         }
     }
-    sort_items(state->used, other, used, sizeof *other, compare_used, NULL);
-    memory_array_free(merge->allocator, other, state->used_count, sizeof *other);
-    size_t distinct = 0;
-    for (size_t i = 0; i < used; i++) {
-        const used_keyword *item = &state->used[i];
-        if (i == 0 || compare_used(NULL, item - 1, item) != 0) distinct++;
-        state->numbers[item->part][item->local] = (uint32_t)(distinct - 1);
+    if (!merge_part(writer)) {
+        merge_sort_init(&merge->sort, merge->used[0], merge->used[1], merge->used_count,
+                        sizeof(used_keyword), compare_used, NULL);
+        *done = true;
+        return VEER_OK;
     }
-    state->distinct = distinct;
-    return VEER_OK;
-}
-
-/* Makes one entry of each keyword's entries, with the sum of their counts, and their places. */
-static veer_status place_keywords(keyword_merge *state)
-{
-    column_merge *merge = state->merge;
-    state->places = memory_array(merge->allocator, state->distinct + 1, sizeof *state->places);
-    state->rows = memory_array(merge->allocator, state->rows_count + 1, sizeof *state->rows);
-    if (state->places == NULL || state->rows == NULL) {
-        return merge_nomem(merge, state->rows_count * sizeof *state->rows);
-    }
-    size_t merged = 0;
-    for (size_t i = 0; i + 1 < state->used_count; i++) {
-        const used_keyword item = state->used[i];
-        if (state->numbers[item.part][item.local] == merged) {
-            state->used[merged++] = item;
+    size_t part = writer->part, count = merge->numbers_counts[part];
+    const column *source = writer->parts[part];
+    for (size_t end = merge_end(writer, count); writer->at < end; writer->at++) {
+        uint32_t local = (uint32_t)writer->at;
+        if (merge->numbers[part][local] == 0) continue;
+        used_keyword *added = &merge->used[0][merge->used_count++];
+        if (source->is_sealed) {
+            added->text = sealed_text((const sealed_column *)source, local, &added->bytes);
         } else {
-            state->used[merged - 1].count += item.count;
+            const keyword *known =
+                dictionary_keyword(&((const growing_column *)source)->keywords, local);
+            added->text = known->text;
+            added->bytes = known->bytes;
         }
+        added->prefix = prefix_of(added->text, added->bytes);
+        added->part = (uint32_t)part;
+        added->local = local;
+        added->count = merge->numbers[part][local];
     }
-    uint64_t sum = 0;
-    for (size_t i = 0; i < state->distinct; i++) {
-        state->places[i] = sum;
-        sum += state->used[i].count;
-    }
+    if (writer->at == count) merge_next_part(writer);
     return VEER_OK;
 }
 
-static veer_status append_rows(keyword_merge *state, uint32_t *rows, size_t count)
+static veer_status sort_keywords(column_writer *writer, bool *done)
 {
-    bool ascending = true;
-    for (size_t i = 1; i < count && ascending; i++)
-        ascending = rows[i - 1] < rows[i];
-    if (!ascending) sort_u32(rows, count);
-    return merge_rows_set(state->merge, rows, count);
-}
-
-static veer_status write_keywords(keyword_merge *state)
-{
-    column_merge *merge = state->merge;
-    byte_writer *out = merge->out;
-    VEER_TRY(merge_begin(merge, (uint32_t)state->distinct, 0));
-    uint64_t texts = 0;
-    for (size_t i = 0; i < state->distinct; i++) {
-        texts += state->used[i].bytes;
-        byte_writer_u64(out, texts);
-    }
-    size_t data_ends = out->bytes;
-    byte_writer_zeros(out, state->distinct * 8);
-    for (size_t i = 0; i < state->distinct; i++)
-        byte_writer_u32(out, state->used[i].count);
-    merge_align(merge);
-    for (size_t i = 0; i < state->distinct; i++) {
-        byte_writer_put(out, state->used[i].text, state->used[i].bytes);
-    }
-    merge_align(merge);
-    size_t data = out->bytes;
-    uint32_t *rows = state->rows;
-    for (size_t i = 0; i < state->distinct; i++) {
-        VEER_TRY(append_rows(state, rows, state->used[i].count));
-        if (out->failed) return merge_nomem(merge, out->bytes);
-        store_u64(out->data + data_ends + 8 * i, out->bytes - data);
-        rows += state->used[i].count;
-    }
-    merge_set_sizes(merge, texts, out->bytes - data);
-    merge_align(merge);
+    keyword_merge *merge = writer->keywords;
+    *done = merge_sort_step(&merge->sort, MERGE_STEP_ROWS / 2);
+    if (*done) merge->sorted = (used_keyword *)(void *)merge->sort.from;
     return VEER_OK;
 }
 
-static void fini(keyword_merge *state)
+/* Gives every distinct keyword its number and makes one entry of its entries: the first, with
+ * the sum of their counts. `merged` entries are made; the last may still grow. */
+static veer_status number_keywords(column_writer *writer, bool *done)
 {
-    const column_merge *merge = state->merge;
-    bool has_numbers = state->numbers != NULL && state->numbers_counts != NULL;
-    for (size_t part = 0; part < merge->parts_count && has_numbers; part++) {
-        memory_array_free(merge->allocator, state->numbers[part], state->numbers_counts[part],
-                          sizeof(uint32_t));
+    keyword_merge *merge = writer->keywords;
+    for (size_t end = merge_end(writer, merge->used_count); writer->at < end; writer->at++) {
+        const used_keyword item = merge->sorted[writer->at];
+        used_keyword *last = merge->merged == 0 ? NULL : &merge->sorted[merge->merged - 1];
+        if (last != NULL && compare_used(NULL, last, &item) == 0)
+            last->count += item.count;
+        else
+            merge->sorted[merge->merged++] = item;
+        merge->numbers[item.part][item.local] = (uint32_t)(merge->merged - 1);
     }
-    memory_array_free(merge->allocator, state->numbers, merge->parts_count + 1, sizeof(uint32_t *));
-    memory_array_free(merge->allocator, state->numbers_counts, merge->parts_count + 1,
-                      sizeof(size_t));
-    memory_array_free(merge->allocator, state->scratch, state->scratch_count, sizeof(uint32_t));
-    memory_array_free(merge->allocator, state->used, state->used_count, sizeof *state->used);
-    memory_array_free(merge->allocator, state->places, state->distinct + 1, sizeof *state->places);
-    memory_array_free(merge->allocator, state->rows, state->rows_count + 1, sizeof *state->rows);
+    *done = writer->at == merge->used_count;
+    writer->distinct = merge->merged;
+    return VEER_OK;
 }
 
-veer_status merge_keywords(column_merge *merge)
+static veer_status find_places(column_writer *writer, bool *done)
 {
-    keyword_merge state = {.merge = merge};
-    veer_status status = VEER_OK;
-    VEER_GOTO(prepare(&state));
-    pass_all(&state, count_row);
-    VEER_GOTO(number_keywords(&state));
-    VEER_GOTO(place_keywords(&state));
-    pass_all(&state, place_row);
-    VEER_GOTO(write_keywords(&state));
-done:
-    fini(&state);
-    return status;
+    keyword_merge *merge = writer->keywords;
+    if (merge->rows == NULL) {
+        merge->places_count = writer->distinct + 1;
+        merge->rows_capacity = merge->rows_count + 1;
+        if (merge->places == NULL)
+            merge->places =
+                memory_room(writer->allocator, merge->places_count, sizeof *merge->places);
+        merge->rows = memory_room(writer->allocator, merge->rows_capacity, sizeof *merge->rows);
+        if (merge->places == NULL || merge->rows == NULL)
+            return merge_nomem(writer, merge->rows_capacity * sizeof *merge->rows);
+        merge->places[0] = 0;
+    }
+    for (size_t end = merge_end(writer, writer->distinct); writer->at < end; writer->at++)
+        merge->places[writer->at + 1] = merge->places[writer->at] + merge->sorted[writer->at].count;
+    *done = writer->at == writer->distinct;
+    return VEER_OK;
 }
+
+/* ---- output */
+
+static veer_status put_text_ends(column_writer *writer, bool *done)
+{
+    uint64_t texts = writer->at == 0 ? 0 : load_u64(merge_at(writer, writer->bytes - 8));
+    for (size_t end = merge_end(writer, writer->distinct); writer->at < end; writer->at++) {
+        texts += writer->keywords->sorted[writer->at].bytes;
+        VEER_TRY(merge_u64(writer, texts));
+    }
+    if (writer->at < writer->distinct) return VEER_OK;
+    store_u64(merge_at(writer, 32), texts);
+    writer->keywords->data_ends = writer->bytes;
+    *done = true;
+    return VEER_OK;
+}
+
+/* Room for the ends of each keyword's rows, which are known as they are written. */
+static veer_status leave_data_ends(column_writer *writer, bool *done)
+{
+    size_t end = merge_end(writer, writer->distinct);
+    VEER_TRY(merge_zeros(writer, (end - writer->at) * 8));
+    writer->at = end;
+    *done = end == writer->distinct;
+    return VEER_OK;
+}
+
+static veer_status put_counts(column_writer *writer, bool *done)
+{
+    for (size_t end = merge_end(writer, writer->distinct); writer->at < end; writer->at++)
+        VEER_TRY(merge_u32(writer, writer->keywords->sorted[writer->at].count));
+    *done = writer->at == writer->distinct;
+    return *done ? merge_align(writer) : VEER_OK;
+}
+
+static veer_status put_texts(column_writer *writer, bool *done)
+{
+    for (size_t end = merge_end(writer, writer->distinct); writer->at < end; writer->at++) {
+        const used_keyword *item = &writer->keywords->sorted[writer->at];
+        VEER_TRY(merge_put(writer, item->text, item->bytes));
+    }
+    *done = writer->at == writer->distinct;
+    if (!*done) return VEER_OK;
+    VEER_TRY(merge_align(writer));
+    writer->keywords->data = writer->bytes;
+    return VEER_OK;
+}
+
+/* The set of one keyword's rows; *done false: many rows, and not all are in the bitset yet. */
+static veer_status put_set(column_writer *writer, uint32_t *rows, uint32_t count, bool *done)
+{
+    keyword_merge *merge = writer->keywords;
+    *done = true;
+    if (count <= SORTED_ROWS_MAX || count <= writer->total / SORTED_ROWS_SHARE) {
+        bool ascends = true;
+        for (uint32_t i = 1; i < count && ascends; i++)
+            ascends = rows[i - 1] < rows[i];
+        if (!ascends) sort_u32(rows, count);
+        return bitmap_encode(writer->encoder, rows, count, merge_put_set, writer);
+    }
+    uint32_t end =
+        count - merge->set_at < MERGE_STEP_ROWS ? count : merge->set_at + (uint32_t)MERGE_STEP_ROWS;
+    for (; merge->set_at < end; merge->set_at++)
+        bitset_set(writer->bits, rows[merge->set_at]);
+    *done = end == count;
+    if (!*done) return VEER_OK;
+    merge->set_at = 0;
+    VEER_TRY(
+        bitmap_encode_bits(writer->encoder, writer->bits, writer->total, merge_put_set, writer));
+    memset(writer->bits, 0, bitset_words(writer->total) * sizeof *writer->bits);
+    return VEER_OK;
+}
+
+static veer_status put_sets(column_writer *writer, bool *done)
+{
+    keyword_merge *merge = writer->keywords;
+    for (size_t handled = 0; writer->at < writer->distinct && handled < MERGE_STEP_ROWS / 2;
+         writer->at++) {
+        uint32_t count = merge->sorted[writer->at].count;
+        bool is_put;
+        VEER_TRY(put_set(writer, merge->rows + merge->row, count, &is_put));
+        if (!is_put) return VEER_OK;
+        store_u64(merge_at(writer, merge->data_ends + 8 * writer->at), writer->bytes - merge->data);
+        merge->row += count;
+        handled += (size_t)count + 1;
+    }
+    *done = writer->at == writer->distinct;
+    if (!*done) return VEER_OK;
+    store_u64(merge_at(writer, 40), writer->bytes - merge->data);
+    return merge_align(writer);
+}
+
+const merge_phase column_keyword_phases[] = {
+    prepare,     count_rows, list_keywords, sort_keywords, number_keywords,
+    find_places, place_rows, merge_head,    put_text_ends, leave_data_ends,
+    put_counts,  put_texts,  put_sets,      NULL,
+};

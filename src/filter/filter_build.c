@@ -7,15 +7,15 @@
 
 #include <math.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <yyjson.h>
 
+#include "base/number.h"
 #include "base/sizes.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "base/timestamp.h"
 #include "base/utf8.h"
 #include "filter/column_sort.h"
-#include "filter/filter_number.h"
 
 #define EXACT_INTEGER_MAX ((int64_t)1 << 53)
 #define NEAR_NAME_BYTES_MAX 64u /* VEER_NAME_BYTES_MAX; longer names are near nothing */
@@ -37,8 +37,8 @@ static size_t put_path(char *to, size_t size, const filter_path *path)
     size_t used = path->above == NULL ? 0 : put_path(to, size, path->above);
     if (path->key == NULL) {
         char index[32];
-        int bytes = snprintf(index, sizeof index, "[%zu]", path->index);
-        return put_text(to, size, used, index, (size_t)bytes);
+        size_t bytes = text_print(index, sizeof index, "[%zu]", path->index);
+        return put_text(to, size, used, index, bytes);
     }
     if (used > 0) used = put_text(to, size, used, ".", 1);
     filter_excerpt key = excerpt_of(path->key, path->key_bytes, 0);
@@ -49,9 +49,9 @@ static void put_place(char *to, size_t size, const filter_place *place)
 {
     to[0] = 0;
     if (place->parameter != 0) {
-        snprintf(to, size, "parameter %zu: ", place->parameter);
+        text_print(to, size, "parameter %zu: ", place->parameter);
     } else if (place->position != 0) {
-        snprintf(to, size, "at %zu: ", place->position);
+        text_print(to, size, "at %zu: ", place->position);
     } else if (place->path != NULL) {
         size_t used = put_text(to, size, 0, "at ", 3);
         used += put_path(to + used, size - used - 3, place->path);
@@ -66,7 +66,7 @@ veer_status build_fail(const filter_builder *builder, const filter_place *place,
     put_place(where, sizeof where, place);
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(what, sizeof what, format, arguments);
+    text_print_arguments(what, sizeof what, format, arguments);
     va_end(arguments);
     return error_set(builder->error, status, "filter: %s%s", where, what);
 }
@@ -94,7 +94,7 @@ filter_excerpt excerpt_of(const char *text, size_t bytes, char quote)
         if (printable) {
             excerpt.text[used++] = (char)byte;
         } else {
-            used += (size_t)snprintf(excerpt.text + used, 5, "\\x%02X", byte);
+            used += text_print(excerpt.text + used, 5, "\\x%02X", byte);
         }
     }
     if (shown < bytes) {
@@ -116,9 +116,12 @@ filter_excerpt excerpt_of_scalar(const filter_scalar *scalar)
         strcpy(excerpt.text, scalar->boolean ? "true" : "false");
         break;
     case SCALAR_INTEGER:
-        snprintf(excerpt.text, sizeof excerpt.text, "%lld", (long long)scalar->integer);
+        text_print(excerpt.text, sizeof excerpt.text, "%lld", (long long)scalar->integer);
         break;
     case SCALAR_HUGE:
+        if (scalar->text != NULL) return excerpt_of(scalar->text, scalar->bytes, 0);
+        number_print(scalar->number, excerpt.text);
+        break;
     case SCALAR_NUMBER:
         number_print(scalar->number, excerpt.text);
         break;
@@ -396,6 +399,14 @@ filter_scalar scalar_of_json(const struct yyjson_val *json)
             scalar.integer = integer <= INT64_MAX ? (int64_t)integer : 0;
         }
         break;
+    case YYJSON_TYPE_RAW: { /* an integer that 64 bits do not hold, or a number that no double does */
+        const char *end = NULL;
+        scalar.text = yyjson_get_raw(value);
+        scalar.bytes = yyjson_get_len(value);
+        scalar.number = number_read(scalar.text, &end);
+        scalar.kind = isfinite(scalar.number) ? SCALAR_HUGE : SCALAR_NUMBER;
+        break;
+    }
     default:
         break;
     }

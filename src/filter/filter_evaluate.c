@@ -4,7 +4,8 @@
  * CRoaring, where the stored bitmaps are small against a bitset of the segment) or a bitset.
  * Sparse sets are combined by CRoaring, bitsets word by word, and a sparse set is put into or
  * taken out of a bitset through its portable bytes. An AND takes its terms in the order of how
- * many rows they may have, NOT terms last, as a difference, and stops when nothing is left.
+ * many rows they may have, NOT terms last, as a difference, and stops when nothing is left. Scans
+ * of growing columns pass over the rows that it has excluded already.
  *
  * All columns are found before any is read, so that a storage which has to wait is asked for
  * everything at once. The caller's bits are written at the end and on success only.
@@ -49,6 +50,9 @@ typedef struct evaluation {
     const veer_allocator *allocator;
     size_t rows;
     size_t words; /* of a bitset */
+    /* What the present AND has left so far: answers are right for these rows, and anything for the
+     * others, which it takes away in the end. NULL: all rows. */
+    const uint64_t *within;
     bitmap_memory memory;
     spare_bits *spare;
     known_column *known;
@@ -359,6 +363,7 @@ static veer_status evaluate_leaf(evaluation *run, const filter_node *node, bool 
                   node->field.name, (int)asked->type, (int)node->field.type);
     }
     column_query query = query_of(node);
+    query.within = run->within;
     if (asked->is_sealed && in_group) {
         bool done;
         veer_status status = sparse_leaf(run, (const sealed_column *)asked, &query, out, &done);
@@ -399,12 +404,15 @@ static int compare_terms(const void *context, const void *a, const void *b)
 static veer_status evaluate_terms(evaluation *run, const ordered_term *terms, size_t count,
                                   row_set *out)
 {
+    const uint64_t *outer = run->within;
     out->kind = SET_ALL;
     for (size_t i = 0; i < count && out->kind != SET_NONE; i++) {
         bool is_not = terms[i].node->kind == FILTER_NOT;
         row_set term = {0};
+        if (out->kind == SET_BITS) run->within = out->bits;
         veer_status status =
             evaluate(run, is_not ? terms[i].node->children[0] : terms[i].node, true, &term);
+        run->within = outer;
         if (status == VEER_OK) {
             status = is_not ? subtract(run, out, &term) : intersect(run, out, &term);
         }

@@ -6,9 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/timestamp.h"
 #include "filter/filter_lexer.h"
-#include "filter/filter_number.h"
 
 static void put(byte_writer *out, const char *text)
 {

@@ -8,11 +8,11 @@
  * subtracted from the rotated vector.
  */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "index/flat_internal.h"
 
 /* Norms under cosine stay where an inverse f32 norm keeps its precision. */
@@ -98,7 +98,7 @@ static void explain_element(const flat_space *s, const float *vector, char why[6
 {
     for (uint32_t i = 0; i < s->dims; i++) {
         if (isfinite(vector[i])) continue;
-        snprintf(why, 64, isnan(vector[i]) ? "holds NaN at %u" : "holds an infinity at %u", i);
+        text_print(why, 64, isnan(vector[i]) ? "holds NaN at %u" : "holds an infinity at %u", i);
         return;
     }
 }
@@ -116,12 +116,12 @@ bool flat_vector_valid(const flat_space *s, const float *vector, char why[64])
     if (!isfinite(sum)) {
         explain_element(s, vector, why);
     } else if (norm == 0) {
-        snprintf(why, 64, "is zero");
+        text_print(why, 64, "is zero");
     } else if (is_cosine && norm < COSINE_NORM_MIN) {
-        snprintf(why, 64, "has the norm %.3g, below %.3g", norm, COSINE_NORM_MIN);
+        text_print(why, 64, "has the norm %.3g, below %.3g", norm, COSINE_NORM_MIN);
     } else {
-        snprintf(why, 64, "has the norm %.3g, above %.3g", norm,
-                 is_cosine ? COSINE_NORM_MAX : NORM_MAX);
+        text_print(why, 64, "has the norm %.3g, above %.3g", norm,
+                   is_cosine ? COSINE_NORM_MAX : NORM_MAX);
     }
     return false;
 }

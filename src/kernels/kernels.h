@@ -80,11 +80,20 @@ static inline unsigned kernel_row_byte(unsigned row)
     return (row & 4) << 2 | (row & 8) | (row & 3) << 1 | row >> 4;
 }
 
+/* Whether the rows lie one after another, but for a few. The hardware fetches them best when they
+ * are read strictly in order. Only speed depends on it. */
+static inline bool kernel_is_stream(const float *const *rows, size_t count, size_t n)
+{
+    if (count == 0) return false;
+    uintptr_t span = (uintptr_t)rows[count - 1] - (uintptr_t)rows[0];
+    return span <= (count + count / 8) * n * sizeof(float);
+}
+
 /* Blocks are scanned in pairs, whose 64 rows are a word of a bitset; a part of an odd number of
  * blocks ends in a pair of one. */
 typedef struct kernel_hits {
     uint64_t mask;                        /* bit i: row i of the pair passes */
-    float centred[2 * KERNEL_BLOCK_ROWS]; /* S - middle, exact */
+    float centred[2 * KERNEL_BLOCK_ROWS]; /* S - middle, exact; of blocks with a row in the mask */
 } kernel_hits;
 
 typedef struct kernels {

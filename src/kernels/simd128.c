@@ -15,6 +15,7 @@
 
 #define LANES 16u
 #define INLINE static inline __attribute__((always_inline))
+#define HOT static __attribute__((noinline))
 
 /* ---------------------------------------------------------------- distances */
 
@@ -58,38 +59,33 @@ INLINE float one_row(const float *a, const float *b, size_t n, bool squared)
     return add_lanes(lanes);
 }
 
-/* Two rows at a time: eight sums that do not wait for each other. */
-INLINE void two_rows(const float *query, const float *const rows[2], size_t n, bool squared,
-                     float results[2])
+/* Of rows that are fetched together: half of a small cache of the first level. */
+#define FETCH_BYTES 16384u
+
+/* Reads a word of each cache line, for want of a prefetch: these loads wait for memory together, those
+ * of the sums would one after the other. */
+HOT void fetch_rows(const float *const *rows, size_t count, size_t n)
 {
-    v128_t first[4];
-    v128_t second[4];
-    for (int j = 0; j < 4; j++)
-        first[j] = second[j] = wasm_f32x4_const_splat(0);
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        sixteen(first, query + i, rows[0] + i, squared);
-        sixteen(second, query + i, rows[1] + i, squared);
+    for (size_t row = 0; row < count; row++) {
+        for (size_t i = 0; i < n; i += 64 / sizeof(float))
+            (void)*(const volatile float *)(rows[row] + i);
     }
-    if (i < n) {
-        float tails[3][LANES] = {{0}};
-        memcpy(tails[0], query + i, (n - i) * sizeof(float));
-        memcpy(tails[1], rows[0] + i, (n - i) * sizeof(float));
-        memcpy(tails[2], rows[1] + i, (n - i) * sizeof(float));
-        sixteen(first, tails[0], tails[1], squared);
-        sixteen(second, tails[0], tails[2], squared);
-    }
-    results[0] = add_lanes(first);
-    results[1] = add_lanes(second);
 }
 
+/* One row at a time: of two, the engine spills the sums (Node 20). */
 INLINE void many_rows(const float *query, const float *const *rows, size_t count, size_t n,
                       bool squared, float *results)
 {
-    size_t row = 0;
-    for (; row + 2 <= count; row += 2)
-        two_rows(query, rows + row, n, squared, results + row);
-    if (row < count) results[row] = one_row(query, rows[row], n, squared);
+    size_t batch = 1 + FETCH_BYTES / sizeof(float) / (n + 1);
+    size_t fetched = kernel_is_stream(rows, count, n) ? count : 0;
+    for (size_t row = 0; row < count; row++) {
+        if (row == fetched) {
+            size_t more = count - row < batch ? count - row : batch;
+            fetch_rows(rows + row, more, n);
+            fetched += more;
+        }
+        results[row] = one_row(query, rows[row], n, squared);
+    }
 }
 
 static float dot(const float *a, const float *b, size_t n)
@@ -308,7 +304,12 @@ static void make_tables(const float *r, size_t padded, float scale, uint8_t *tab
     }
 }
 
-/* ---------------------------------------------------------------- scan */
+/* ---------------------------------------------------------------- scan
+ *
+ * The engine's register allocation decides about the speed here (measured in Node 20). All in one
+ * function, it spills the sums; where loops are unrolled, the compiler moves all loads to the front
+ * and the engine spills what they loaded.
+ */
 
 /* Two tables' entries of 16 rows. */
 INLINE v128_t look_up(const uint8_t *codes, v128_t first, v128_t second)
@@ -320,21 +321,23 @@ INLINE v128_t look_up(const uint8_t *codes, v128_t first, v128_t second)
     return wasm_i8x16_add(wasm_i8x16_swizzle(first, low), wasm_i8x16_swizzle(second, high));
 }
 
-/* A block's sums in 16 bits: of the even and of the odd bytes of the lower, then of the upper half
- * of its groups. */
+/* A block's sums in 16 bits. Each part has eight rows, from first_row on and from 8 after that. */
+#define SUM_PARTS 4u
 typedef struct block_sums {
-    v128_t even[2], odd[2];
+    /* Of the even bytes of the lower and of the upper half of the groups, then of the odd ones. */
+    v128_t parts[SUM_PARTS];
 } block_sums;
 
-/* The loops over tables and the bounds are functions of their own: all in one, the engine's
- * register allocation spills the sums (measured in Node 20: 1.25 times slower). */
-#define HOT static __attribute__((noinline))
+INLINE size_t first_row(size_t part)
+{
+    return 16 * (part / 2) + 4 * (part % 2);
+}
 
 INLINE void store_sums(const v128_t all[2], const v128_t odd[2], block_sums *sums)
 {
     for (int i = 0; i < 2; i++) {
-        sums->even[i] = wasm_i16x8_sub(all[i], wasm_i16x8_shl(odd[i], 8));
-        sums->odd[i] = odd[i];
+        sums->parts[i] = wasm_i16x8_sub(all[i], wasm_i16x8_shl(odd[i], 8));
+        sums->parts[2 + i] = odd[i];
     }
 }
 
@@ -347,6 +350,7 @@ HOT void sum_block(const kernel_probe *probe, const uint8_t *codes, block_sums *
     for (; tables < end; tables += 128, codes += 128) {
         v128_t bytes[2];
         bytes[0] = bytes[1] = wasm_i8x16_const_splat(0);
+#pragma clang loop unroll(disable)
         for (size_t at = 0; at < 128; at += 32) {
             v128_t low = wasm_v128_load(tables + at);
             v128_t high = wasm_v128_load(tables + at + KERNEL_TABLE_BYTES);
@@ -374,6 +378,7 @@ HOT void sum_pair(const kernel_probe *probe, const uint8_t *codes, block_sums su
         v128_t bytes[4];
         for (int i = 0; i < 4; i++)
             bytes[i] = wasm_i8x16_const_splat(0);
+#pragma clang loop unroll(disable)
         for (size_t at = 0; at < 128; at += 32) {
             v128_t low = wasm_v128_load(tables + at);
             v128_t high = wasm_v128_load(tables + at + KERNEL_TABLE_BYTES);
@@ -400,68 +405,92 @@ INLINE void widen(v128_t sums, v128_t *lower, v128_t *upper)
     *upper = wasm_i16x8_shuffle(sums, above, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
-typedef struct block_bounds {
-    v128_t uppers[8], lowers[8];
-} block_bounds;
+typedef struct wide_probe {
+    v128_t middles, steps, widths, reaches;
+} wide_probe;
 
-/* Bounds of a block's rows, and S - middle to `centred`: one exact subtraction takes 2^23 and the
- * middle away. */
-HOT void bound_rows(const kernel_probe *probe, const block_sums *sums, const uint8_t *factors,
-                    float *centred, block_bounds *bounds)
+INLINE wide_probe widen_probe(const kernel_probe *probe, float reach)
 {
-    const v128_t middles = wasm_f32x4_splat(probe->middle + 0x1p23f);
-    const v128_t steps = wasm_f32x4_splat(probe->step);
-    const v128_t widths = wasm_f32x4_splat(probe->width);
-    const v128_t reaches = wasm_f32x4_splat(probe->reach);
-    v128_t rows[8];
-    widen(sums->even[0], &rows[0], &rows[2]);
-    widen(sums->even[1], &rows[1], &rows[3]);
-    widen(sums->odd[0], &rows[4], &rows[6]);
-    widen(sums->odd[1], &rows[5], &rows[7]);
-    for (int i = 0; i < 8; i++) {
-        v128_t add = wasm_v128_load(factors + 16 * i);
-        v128_t scale = wasm_v128_load(factors + 128 + 16 * i);
-        v128_t error = wasm_v128_load(factors + 256 + 16 * i);
-        v128_t sum = wasm_f32x4_sub(rows[i], middles);
-        v128_t scaled = wasm_f32x4_mul(scale, wasm_f32x4_mul(sum, steps));
-        wasm_v128_store(centred + 4 * i, sum);
+    return (wide_probe){
+        .middles = wasm_f32x4_splat(probe->middle + 0x1p23f),
+        .steps = wasm_f32x4_splat(probe->step),
+        .widths = wasm_f32x4_splat(probe->width),
+        .reaches = wasm_f32x4_splat(reach),
+    };
+}
+
+/* Of eight rows S - middle, where one exact subtraction takes 2^23 and the middle away, and the
+ * bounds. With -width for the reach, the upper ones have the bits of the lower ones. */
+INLINE void bound_rows(const wide_probe *wide, v128_t sums, const uint8_t *factors,
+                       v128_t centred[2], v128_t lowers[2], v128_t uppers[2])
+{
+    widen(sums, &centred[0], &centred[1]);
+    for (int i = 0; i < 2; i++, factors += 8 * sizeof(float)) {
+        v128_t add = wasm_v128_load(factors);
+        v128_t scale = wasm_v128_load(factors + 128);
+        v128_t error = wasm_v128_load(factors + 256);
+        centred[i] = wasm_f32x4_sub(centred[i], wide->middles);
+        v128_t scaled = wasm_f32x4_mul(scale, wasm_f32x4_mul(centred[i], wide->steps));
         v128_t estimate = wasm_f32x4_add(add, scaled);
-        bounds->uppers[i] = wasm_f32x4_add(estimate, wasm_f32x4_mul(error, reaches));
-        bounds->lowers[i] = wasm_f32x4_sub(estimate, wasm_f32x4_mul(error, widths));
+        lowers[i] = wasm_f32x4_sub(estimate, wasm_f32x4_mul(error, wide->widths));
+        uppers[i] = wasm_f32x4_add(estimate, wasm_f32x4_mul(error, wide->reaches));
     }
 }
 
-/* Values that are not above the limit. */
-INLINE uint32_t pass_mask(const v128_t values[8], v128_t limits)
+/* Whether any upper bound of a block is not above the limit; the least lower one to `minimum`. Both
+ * together: nearly all blocks fail, and to skip the upper bounds of blocks that fail by the lower
+ * ones costs more in mispredicted branches. For these, least lanes are found without comparing. */
+HOT bool bound_block(const kernel_probe *probe, const block_sums *sums, const uint8_t *factors,
+                     float limit, float *minimum)
 {
+    const wide_probe wide = widen_probe(probe, probe->reach);
+    v128_t lower = wasm_f32x4_const_splat(INFINITY);
+    v128_t upper = lower;
+#pragma clang loop unroll(disable)
+    for (size_t part = 0; part < SUM_PARTS; part++) {
+        v128_t centred[2], lowers[2], uppers[2];
+        bound_rows(&wide, sums->parts[part], factors + sizeof(float) * first_row(part), centred,
+                   lowers, uppers);
+        for (int i = 0; i < 2; i++) {
+            lower = wasm_f32x4_pmin(lower, lowers[i]);
+            upper = wasm_f32x4_pmin(upper, uppers[i]);
+        }
+    }
+    lower = wasm_f32x4_pmin(lower, wasm_i32x4_shuffle(lower, lower, 2, 3, 2, 3));
+    lower = wasm_f32x4_pmin(lower, wasm_i32x4_shuffle(lower, lower, 1, 1, 1, 1));
+    *minimum = wasm_f32x4_extract_lane(lower, 0);
+    return !wasm_i32x4_all_true(wasm_f32x4_gt(upper, wasm_f32x4_splat(limit)));
+}
+
+/* The rows of a block whose upper bound, with this reach, is not above the limit, and S - middle
+ * of all. */
+HOT uint32_t test_rows(const kernel_probe *probe, const block_sums *sums, const uint8_t *factors,
+                       float reach, float limit, float *centred)
+{
+    const wide_probe wide = widen_probe(probe, reach);
+    const v128_t limits = wasm_f32x4_splat(limit);
     uint32_t above = 0;
-    for (int i = 0; i < 8; i++) {
-        above |= (uint32_t)wasm_i32x4_bitmask(wasm_f32x4_gt(values[i], limits)) << (4 * i);
+#pragma clang loop unroll(disable)
+    for (size_t part = 0; part < SUM_PARTS; part++) {
+        v128_t differences[2], lowers[2], uppers[2];
+        size_t first = first_row(part);
+        bound_rows(&wide, sums->parts[part], factors + sizeof(float) * first, differences, lowers,
+                   uppers);
+        for (size_t i = 0; i < 2; i++, first += 8) {
+            wasm_v128_store(centred + first, differences[i]);
+            uint32_t four = wasm_i32x4_bitmask(wasm_f32x4_gt(uppers[i], limits));
+            above |= four << first;
+        }
     }
     return ~above;
 }
 
-INLINE v128_t least_of(const v128_t values[8])
-{
-    v128_t least = values[0];
-    for (int i = 1; i < 8; i++)
-        least = wasm_f32x4_pmin(least, values[i]);
-    return least;
-}
-
-INLINE float least_lane(v128_t four)
-{
-    v128_t two = wasm_f32x4_pmin(four, wasm_i32x4_shuffle(four, four, 2, 3, 2, 3));
-    float a = wasm_f32x4_extract_lane(two, 0);
-    float b = wasm_f32x4_extract_lane(two, 1);
-    return b < a ? b : a;
-}
-
 /* Scans the `count` blocks of a pair: rows that pass, and minima. */
 INLINE uint64_t scan_pair(const kernel_probe *probe, const uint8_t *codes, size_t count,
-                          v128_t limits, float *minima, float *centred)
+                          float limit, float *minima, float *centred)
 {
     size_t block_bytes = kernel_block_bytes(probe->padded);
+    const uint8_t *factors = codes + 4 * probe->padded;
     block_sums sums[2];
     if (count == 2) {
         sum_pair(probe, codes, sums);
@@ -469,13 +498,11 @@ INLINE uint64_t scan_pair(const kernel_probe *probe, const uint8_t *codes, size_
         sum_block(probe, codes, sums);
     }
     uint64_t mask = 0;
-    for (size_t b = 0; b < count; b++) {
-        block_bounds bounds;
-        bound_rows(probe, &sums[b], codes + b * block_bytes + 4 * probe->padded,
-                   centred + b * KERNEL_BLOCK_ROWS, &bounds);
-        minima[b] = least_lane(least_of(bounds.lowers));
-        if (wasm_i32x4_all_true(wasm_f32x4_gt(least_of(bounds.uppers), limits))) continue;
-        mask |= (uint64_t)pass_mask(bounds.uppers, limits) << (b * KERNEL_BLOCK_ROWS);
+    for (size_t b = 0; b < count; b++, factors += block_bytes) {
+        if (!bound_block(probe, &sums[b], factors, limit, &minima[b])) continue;
+        size_t first = b * KERNEL_BLOCK_ROWS;
+        mask |= (uint64_t)test_rows(probe, &sums[b], factors, probe->reach, limit, centred + first)
+                << first;
     }
     return mask;
 }
@@ -483,7 +510,6 @@ INLINE uint64_t scan_pair(const kernel_probe *probe, const uint8_t *codes, size_
 static size_t scan(const kernel_probe *probe, const void *blocks, size_t rows, const uint64_t *live,
                    size_t first, float limit, float *minima, kernel_hits *hits)
 {
-    const v128_t limits = wasm_f32x4_splat(limit);
     size_t pair_bytes = 2 * kernel_block_bytes(probe->padded);
     size_t blocks_count = kernel_blocks(rows);
     size_t count = kernel_pairs(rows);
@@ -498,9 +524,9 @@ static size_t scan(const kernel_probe *probe, const void *blocks, size_t rows, c
             continue;
         }
         if (has_two) {
-            wanted &= scan_pair(probe, codes, 2, limits, least, hits->centred);
+            wanted &= scan_pair(probe, codes, 2, limit, least, hits->centred);
         } else {
-            wanted &= scan_pair(probe, codes, 1, limits, least, hits->centred);
+            wanted &= scan_pair(probe, codes, 1, limit, least, hits->centred);
         }
         if (wanted == 0) continue;
         hits->mask = wanted;
@@ -526,10 +552,9 @@ static void test_block(const kernel_probe *probe, const void *block, float limit
 {
     const uint8_t *codes = block;
     block_sums sums;
-    block_bounds bounds;
     sum_block(probe, codes, &sums);
-    bound_rows(probe, &sums, codes + 4 * probe->padded, hits->centred, &bounds);
-    hits->mask = pass_mask(bounds.lowers, wasm_f32x4_splat(limit));
+    hits->mask =
+        test_rows(probe, &sums, codes + 4 * probe->padded, -probe->width, limit, hits->centred);
 }
 
 const kernels kernels_simd128 = {

@@ -7,13 +7,17 @@
  *
  * A block that is stored as it is lies in place where the segment is mapped. A compressed one is
  * decompressed into the caller's arena; a cursor remembers it for neighbours, as long as that arena
- * is not reset.
+ * is not reset. Blocks of strings that are read one by one also go to the store's cache, decompressed:
+ * what a search shows again costs two copies of a few bytes. Segments never change, and a cache's key
+ * is of one opening, so no entry is ever out of date.
  *
  * Threads: any number of readers, with a cursor and an arena each.
  */
 #include "base/sizes.h"
 #include "storage/blob_format.h"
 #include "storage/segment_inner.h"
+
+#define RAW_SECTION 0x80000000u
 
 struct blobs {
     segment *segment;
@@ -177,6 +181,12 @@ static veer_status read_block(const blobs *self, const blob_entry *entry, arena 
     return status;
 }
 
+/* Of the block decompressed; sections of a segment are fewer than this bit. */
+static block_key raw_key(const blobs *self, uint64_t block)
+{
+    return (block_key){self->segment->uid, self->section | RAW_SECTION, (uint32_t)block};
+}
+
 /* Where a string lies in its block, from its two offsets. */
 static bool string_bounds(const uint8_t *offsets, size_t table_bytes, const blob_entry *entry,
                           uint32_t *begin, uint32_t *end)
@@ -204,6 +214,28 @@ static veer_status read_string(const blobs *self, const blob_entry *entry, size_
     return VEER_OK;
 }
 
+/* The string out of the cache, where its block is there; *data stays NULL where it is not. */
+static veer_status cached_string(const blobs *self, uint64_t number, const blob_entry *entry,
+                                 size_t place, size_t table_bytes, arena *scratch,
+                                 const void **data, size_t *bytes, veer_error *error)
+{
+    block_cache *cache = self->segment->home->cache;
+    block_key key = raw_key(self, number);
+    uint8_t offsets[8];
+    uint32_t begin, end;
+    if (cache == NULL || !block_cache_get(cache, key, place, sizeof offsets, offsets))
+        return VEER_OK;
+    if (!string_bounds(offsets, table_bytes, entry, &begin, &end))
+        return damaged(self, "a string does not fit into its block", error);
+    size_t wanted = end - begin;
+    uint8_t *copy = arena_array(scratch, wanted, 1);
+    if (copy == NULL) return error_nomem(error, "a string", wanted);
+    if (!block_cache_get(cache, key, begin, wanted, copy)) return VEER_OK; /* evicted meanwhile */
+    *data = copy;
+    *bytes = wanted;
+    return VEER_OK;
+}
+
 veer_status blobs_get(blobs *self, uint64_t i, blob_cursor *cursor, arena *scratch,
                       const void **data, size_t *bytes, veer_error *error)
 {
@@ -223,13 +255,26 @@ veer_status blobs_get(blobs *self, uint64_t i, blob_cursor *cursor, arena *scrat
     if (cursor != NULL && cursor->owner == self && cursor->block == number) {
         block = cursor->data;
     } else {
+        bool keeps = entry.compressed && (cursor == NULL || cursor->keeps);
+        if (keeps) {
+            VEER_TRY(cached_string(self, number, &entry, place, table_bytes, scratch, data, bytes,
+                                   error));
+            if (*data != NULL) return VEER_OK;
+        }
         arena_mark mark = arena_save(scratch);
         veer_status status = read_block(self, &entry, scratch, &block, error);
         if (status != VEER_OK) {
             arena_restore(scratch, mark);
             return status;
         }
-        if (cursor != NULL) *cursor = (blob_cursor){self, number, block, entry.raw_bytes};
+        block_cache *cache = self->segment->home->cache;
+        if (keeps && cache != NULL)
+            block_cache_put(cache, raw_key(self, number), block, entry.raw_bytes);
+        if (cursor != NULL) {
+            cursor->owner = self;
+            cursor->block = number;
+            cursor->data = block;
+        }
     }
     uint32_t begin, end;
     if (!string_bounds(block + place, table_bytes, &entry, &begin, &end))

@@ -10,8 +10,8 @@
  *                                                      hand ->  goes round; a used bit buys a turn
  *
  * An empty place in the array has no data; places are reused by the next put. The bytes of all
- * blocks of a shard stay within its part of the limit. Memory that is short is no error: the
- * block is just not kept.
+ * blocks of a shard stay within its part of the limit, less what is reserved. Memory that is short is
+ * no error: the block is just not kept.
  *
  * The clock approximates least-recently-used at the cost of a bit (Corbato, 1968). A scan
  * through more blocks than fit evicts the rest; callers that read whole sections bypass the
@@ -21,12 +21,14 @@
  */
 #include "storage/block_cache.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "platform/thread.h"
 
 #define SHARDS 8u                           /* arbitrary: more than the cores of most machines */
 #define SHARD_BYTES_MIN ((size_t)256 << 10) /* smaller caches have fewer shards */
+#define BLOCKS_SHARE 4u                     /* of the limit, one in so many is never reserved */
 #define NONE UINT32_MAX
 
 typedef struct cache_entry {
@@ -53,6 +55,9 @@ typedef struct cache_shard {
 
 struct block_cache {
     const veer_allocator *allocator;
+    size_t limit;
+    _Atomic size_t reserved;
+    _Atomic uint32_t epoch;
     unsigned shards_count;
     cache_shard shards[SHARDS];
 };
@@ -83,6 +88,9 @@ veer_status block_cache_new(const veer_allocator *allocator, size_t bytes, block
     block_cache *cache = memory_new(allocator, sizeof *cache);
     if (cache == NULL) return error_nomem(error, "the block cache", sizeof *cache);
     cache->allocator = allocator;
+    cache->limit = bytes;
+    atomic_init(&cache->reserved, 0);
+    atomic_init(&cache->epoch, 1);
     unsigned shards = 1;
     while (shards < SHARDS && bytes / (shards * 2) >= SHARD_BYTES_MIN)
         shards *= 2;
@@ -105,7 +113,7 @@ void block_cache_free(block_cache *cache)
     for (unsigned i = 0; i < cache->shards_count; i++) {
         cache_shard *shard = &cache->shards[i];
         for (size_t j = 0; j < shard->entries_count; j++)
-            memory_free(cache->allocator, shard->entries[j].data, shard->entries[j].bytes);
+            memory_array_free(cache->allocator, shard->entries[j].data, shard->entries[j].bytes, 1);
         memory_array_free(cache->allocator, shard->entries, shard->entries_capacity,
                           sizeof *shard->entries);
         memory_array_free(cache->allocator, shard->buckets, shard->buckets_count,
@@ -129,7 +137,7 @@ static void evict(block_cache *cache, cache_shard *shard, uint32_t place)
     cache_entry *entry = &shard->entries[place];
     uint32_t *link = find(shard, key_hash(entry->key), entry->key);
     *link = entry->next;
-    memory_free(cache->allocator, entry->data, entry->bytes);
+    memory_array_free(cache->allocator, entry->data, entry->bytes, 1);
     shard->bytes -= entry->bytes;
     shard->live--;
     entry->data = NULL;
@@ -210,13 +218,14 @@ void block_cache_put(block_cache *cache, block_key key, const void *data, size_t
 {
     uint64_t hash = key_hash(key);
     cache_shard *shard = shard_of(cache, hash);
-    if (bytes == 0 || bytes > shard->limit) return;
-    uint8_t *copy = memory_new(cache->allocator, bytes);
+    if (bytes == 0 || bytes > cache->limit / cache->shards_count) return;
+    uint8_t *copy = memory_room(cache->allocator, bytes, 1);
     if (copy == NULL) return;
     memcpy(copy, data, bytes);
     thread_mutex_lock(&shard->mutex);
     uint32_t place = NONE;
-    bool wanted = grow_buckets(cache, shard) && *find(shard, hash, key) == NONE;
+    bool wanted =
+        bytes <= shard->limit && grow_buckets(cache, shard) && *find(shard, hash, key) == NONE;
     if (wanted) {
         make_room(cache, shard, bytes);
         wanted = take_place(cache, shard, &place);
@@ -230,7 +239,44 @@ void block_cache_put(block_cache *cache, block_key key, const void *data, size_t
         shard->live++;
     }
     thread_mutex_unlock(&shard->mutex);
-    if (!wanted) memory_free(cache->allocator, copy, bytes);
+    if (!wanted) memory_array_free(cache->allocator, copy, bytes, 1);
+}
+
+/* ---- what others take of the limit */
+
+static void divide_limit(block_cache *cache)
+{
+    for (unsigned i = 0; i < cache->shards_count; i++) {
+        cache_shard *shard = &cache->shards[i];
+        thread_mutex_lock(&shard->mutex);
+        /* Read under the lock: of two who divide at once the last one has seen both. */
+        shard->limit = (cache->limit - atomic_load(&cache->reserved)) / cache->shards_count;
+        make_room(cache, shard, 0);
+        thread_mutex_unlock(&shard->mutex);
+    }
+}
+
+bool block_cache_reserve(block_cache *cache, size_t bytes)
+{
+    size_t most = cache->limit - cache->limit / BLOCKS_SHARE;
+    size_t reserved = atomic_load(&cache->reserved);
+    do {
+        if (bytes > most || reserved > most - bytes) return false;
+    } while (!atomic_compare_exchange_weak(&cache->reserved, &reserved, reserved + bytes));
+    divide_limit(cache);
+    return true;
+}
+
+void block_cache_unreserve(block_cache *cache, size_t bytes)
+{
+    atomic_fetch_sub(&cache->reserved, bytes);
+    divide_limit(cache);
+    if (atomic_fetch_add(&cache->epoch, 1) == UINT32_MAX) atomic_store(&cache->epoch, 1);
+}
+
+uint32_t block_cache_epoch(const block_cache *cache)
+{
+    return atomic_load_explicit(&cache->epoch, memory_order_relaxed);
 }
 
 void block_cache_drop(block_cache *cache, uint64_t segment)
@@ -249,7 +295,7 @@ void block_cache_drop(block_cache *cache, uint64_t segment)
 
 size_t block_cache_bytes(block_cache *cache)
 {
-    size_t bytes = sizeof *cache;
+    size_t bytes = sizeof *cache + atomic_load(&cache->reserved);
     for (unsigned i = 0; i < cache->shards_count; i++) {
         cache_shard *shard = &cache->shards[i];
         thread_mutex_lock(&shard->mutex);

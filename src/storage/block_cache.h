@@ -1,4 +1,5 @@
-/* A cache of verified blocks, for tables that cannot map; any number of threads. */
+/* A cache of verified blocks, of streams that are not mapped and of decompressed strings; any number
+ * of threads. */
 #ifndef VEER_STORAGE_BLOCK_CACHE_H
 #define VEER_STORAGE_BLOCK_CACHE_H
 
@@ -24,7 +25,13 @@ bool block_cache_get(block_cache *cache, block_key key, size_t offset, size_t by
 void block_cache_put(block_cache *cache, block_key key, const void *data, size_t bytes);
 /* Drops every block of a segment. */
 void block_cache_drop(block_cache *cache, uint64_t segment);
-/* Bytes held, its own tables included. */
+/* Takes `bytes` of the limit for memory of the caller's, evicting blocks; false where that would leave
+ * too little for them. Given back with block_cache_unreserve. */
+bool block_cache_reserve(block_cache *cache, size_t bytes);
+void block_cache_unreserve(block_cache *cache, size_t bytes);
+/* Changes when something was given back: what was refused is worth asking for again. Never 0. */
+uint32_t block_cache_epoch(const block_cache *cache);
+/* Bytes held, its own tables and what is reserved included. */
 size_t block_cache_bytes(block_cache *cache);
 
 #endif

@@ -30,5 +30,10 @@ void packed_writer_abort(packed_writer *writer);
 veer_status packed_io_new(const veer_allocator *allocator, const veer_io *parent, const char *name,
                           veer_io *io, veer_error *error);
 void packed_io_free(veer_io *io);
+/* Reports padding of the file of `io` (of packed_io_new) that is not zero, which no reader looks
+ * at: a sentence for each place. */
+veer_status packed_io_check(const veer_io *io,
+                            void (*problem)(void *context, const char *stream, const char *text),
+                            void *context, veer_error *error);
 
 #endif

@@ -25,6 +25,7 @@ typedef struct packed_entry {
     uint64_t offset;
     uint64_t bytes;
     uint32_t head_crc;
+    uint32_t before; /* bytes of padding before the stream, less than a page where it is sound */
 } packed_entry;
 
 #endif

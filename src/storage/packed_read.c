@@ -26,6 +26,8 @@ typedef struct packed_table {
     const uint8_t *map; /* the whole file, or NULL */
     packed_entry *entries;
     size_t count;
+    uint64_t streams_end;
+    uint64_t table_at;
 } packed_table;
 
 /* ---- callbacks: an entry is the file handle of its stream */
@@ -202,10 +204,14 @@ static veer_status decode_table(packed_table *self, const uint8_t *table, uint64
         if (!storage_get_name(from, entry->name))
             return packed_damaged("the name of a stream", error);
         if (entry->offset < end || entry->offset % STORAGE_PAGE_BYTES != 0 ||
-            entry->offset > table_at || entry->bytes > table_at - entry->offset)
+            entry->offset > table_at || entry->bytes > table_at - entry->offset ||
+            entry->offset - end > UINT32_MAX)
             return packed_damaged("the place of a stream", error);
+        entry->before = (uint32_t)(entry->offset - end);
         end = entry->offset + entry->bytes;
     }
+    self->streams_end = end;
+    self->table_at = table_at;
     names_sort(self->entries, self->count, sizeof *self->entries);
     if (!names_distinct(self->entries, self->count, sizeof *self->entries))
         return packed_damaged("two streams of one name", error);
@@ -247,8 +253,7 @@ static veer_status open_packed(packed_table *self, const char *name, veer_error 
     const veer_io *parent = self->parent;
     VEER_TRY(parent->open(parent->context, name, VEER_IO_READ, &self->file, error));
     VEER_TRY(parent->size(parent->context, self->file, &self->bytes, error));
-    if (self->bytes < STORAGE_PAGE_BYTES)
-        VEER_FAIL(error, VEER_E_FORMAT, "'%.200s' is not a packed Veer database.", name);
+    if (self->bytes < STORAGE_PAGE_BYTES) VEER_FAIL(error, VEER_E_FORMAT, "not a Veer database");
     uint8_t *page = memory_new(self->allocator, STORAGE_PAGE_BYTES);
     if (page == NULL) return error_nomem(error, "a packed file", STORAGE_PAGE_BYTES);
     veer_status status =
@@ -256,9 +261,8 @@ static veer_status open_packed(packed_table *self, const char *name, veer_error 
     if (status != VEER_OK) goto done;
     page_state state = page_look(page, STORAGE_MAGIC_PACKED);
     if (state == PAGE_FOREIGN)
-        status = error_set(
-            error, VEER_E_FORMAT,
-            "'%.200s' is not a packed Veer database, or one that was never finished.", name);
+        status = error_set(error, VEER_E_FORMAT,
+                           "not a Veer database, or a backup that was never finished");
     if (state == PAGE_DAMAGED) status = packed_damaged("its header is not valid", error);
     if (status == VEER_OK) status = page_check_version(page, true, "the packed file", error);
     if (status == VEER_OK) status = read_table(self, page, error);
@@ -313,6 +317,48 @@ veer_status packed_io_new(const veer_allocator *allocator, const veer_io *parent
         .unlock = packed_unlock,
     };
     return VEER_OK;
+}
+
+/* ---- checking */
+
+/* Whether bytes [from, end) of the file are zero. */
+static veer_status check_zeros(const packed_table *self, uint64_t from, uint64_t end, uint8_t *page,
+                               bool *zero, veer_error *error)
+{
+    *zero = true;
+    while (from < end) {
+        size_t n = end - from < STORAGE_PAGE_BYTES ? (size_t)(end - from) : STORAGE_PAGE_BYTES;
+        VEER_TRY(self->parent->read(self->parent->context, self->file, from, page, n, error));
+        for (size_t i = 0; i < n; i++)
+            *zero = *zero && page[i] == 0;
+        from += n;
+    }
+    return VEER_OK;
+}
+
+veer_status packed_io_check(const veer_io *io,
+                            void (*problem)(void *context, const char *stream, const char *text),
+                            void *context, veer_error *error)
+{
+    const packed_table *self = io->context;
+    bool zero;
+    uint64_t table_end = self->table_at + self->count * PACKED_ENTRY_BYTES;
+    uint8_t *page = memory_new(self->allocator, STORAGE_PAGE_BYTES);
+    if (page == NULL) return error_nomem(error, "a check", STORAGE_PAGE_BYTES);
+    veer_status status = VEER_OK;
+    for (size_t i = 0; i < self->count; i++) {
+        const packed_entry *entry = &self->entries[i];
+        VEER_GOTO(
+            check_zeros(self, entry->offset - entry->before, entry->offset, page, &zero, error));
+        if (!zero) problem(context, entry->name, "The padding before the stream is not zero.");
+    }
+    VEER_GOTO(check_zeros(self, self->streams_end, self->table_at, page, &zero, error));
+    if (!zero) problem(context, "", "The padding before the packed file's table is not zero.");
+    VEER_GOTO(check_zeros(self, table_end, self->bytes, page, &zero, error));
+    if (!zero) problem(context, "", "What follows the packed file's table is not zero.");
+done:
+    memory_free(self->allocator, page, STORAGE_PAGE_BYTES);
+    return status;
 }
 
 void packed_io_free(veer_io *io)

@@ -26,8 +26,8 @@
 #include "storage/recovery.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
+#include "base/text.h"
 #include "platform/io.h"
 #include "storage/name_order.h"
 
@@ -38,9 +38,8 @@ veer_status recovery_say(recovery *self, veer_error *error, const char *format, 
     char text[400];
     va_list arguments;
     va_start(arguments, format);
-    int written = vsnprintf(text, sizeof text, format, arguments);
+    text_print_arguments(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (written < 0) text[0] = 0;
     size_t bytes = strlen(text) + 1;
     void *list = self->messages;
     size_t count = self->report.messages_count;

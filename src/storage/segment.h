@@ -62,14 +62,13 @@ size_t segment_sections(const segment *segment);
 segment_section segment_section_at(const segment *segment, size_t index);
 
 /* `bytes` at `offset` of a section, verified: in place where the stream is mapped, else a copy
- * in the arena by way of the block cache. Ranges of several waiting reads can be asked for one
+ * in the arena by way of the block cache, or in the section's room. Ranges of several waiting reads can be asked for one
  * after the other: each VEER_PENDING has told the table what is wanted. */
 veer_status segment_read(segment *segment, uint32_t section, uint64_t offset, size_t bytes,
                          arena *scratch, const void **data, veer_error *error);
 /* The whole section, verified, 64-byte aligned: mapped, or held in memory until the segment is
  * closed. The first caller pays; later ones get it at once. */
 veer_status segment_load(segment *segment, uint32_t section, const void **data, veer_error *error);
-/* True where segment_read never copies. */
 bool segment_is_mapped(const segment *segment);
 /* Verifies every block; `problem` gets each damaged place. */
 veer_status segment_verify(segment *segment, void (*problem)(void *context, const char *text),
@@ -96,13 +95,19 @@ void blobs_close(blobs *blobs);
 uint64_t blobs_count(const blobs *blobs);
 /* String i, in the arena or in place. Neighbours of the last string read with the same `cursor`
  * (zeroed at first; one a thread; NULL: none) come from the block that is decompressed already; it
- * lies in the arena, so whoever resets the arena zeroes the cursor. */
+ * lies in the arena, so whoever resets the arena calls blob_cursor_reset. Strings that are likely to
+ * be wanted again are read with `keeps` (or without a cursor): their blocks stay in the store's cache,
+ * decompressed. Who walks through all strings would only sweep it. */
 typedef struct blob_cursor {
-    const blobs *owner;
+    bool keeps;
+    const blobs *owner; /* NULL: no block yet */
     uint64_t block;
     const uint8_t *data;
-    size_t bytes;
 } blob_cursor;
+static inline void blob_cursor_reset(blob_cursor *cursor)
+{
+    cursor->owner = NULL;
+}
 veer_status blobs_get(blobs *blobs, uint64_t i, blob_cursor *cursor, arena *scratch,
                       const void **data, size_t *bytes, veer_error *error);
 

@@ -55,9 +55,11 @@ typedef struct segment_ready {
     const uint8_t *table; /* u32 each */
     uint8_t *owned;       /* the same, where it is not mapped */
     size_t table_bytes;
-    _Atomic uint64_t
-        *verified; /* bits of blocks; NULL where blocks are verified as they are read */
+    _Atomic uint64_t *verified; /* bits of blocks: mapped, or in the room; else NULL */
     size_t verified_words;
+    _Atomic(uint8_t *) room; /* of the whole section; blocks are there once they are verified */
+    size_t room_bytes;
+    _Atomic uint32_t refused; /* the cache's epoch in which there was no room; 0: never */
 } segment_ready;
 
 struct segment {
@@ -78,15 +80,49 @@ struct segment {
     _Atomic size_t resident;
 };
 
-void segment_ready_free(const veer_allocator *allocator, segment_ready *ready);
+/* segment_read.c */
+
+#define SEGMENT_RUN_BYTES ((uint64_t)1 << 20) /* read at once; arbitrary */
+
+static inline void segment_count_resident(segment *self, size_t bytes)
+{
+    atomic_fetch_add(&self->resident, bytes);
+    atomic_fetch_add(&self->home->resident_bytes, bytes);
+}
+
+static inline bool segment_is_verified(const segment_ready *ready, uint64_t block)
+{
+    uint64_t word = atomic_load_explicit(&ready->verified[block / 64], memory_order_acquire);
+    return (word >> (block % 64) & 1) != 0;
+}
+
+static inline void segment_set_verified(const segment_ready *ready, uint64_t block)
+{
+    atomic_fetch_or_explicit(&ready->verified[block / 64], (uint64_t)1 << (block % 64),
+                             memory_order_release);
+}
+
+void segment_ready_free(const segment_home *home, segment_ready *ready);
 /* The verified block table of a section; made by the first who asks. */
 veer_status segment_prepare(segment *segment, uint32_t section, const segment_ready **ready,
                             veer_error *error);
+/* Makes `verified`, all zero. */
+veer_status segment_new_bitmap(segment *segment, uint64_t blocks, segment_ready *ready,
+                               veer_error *error);
 /* Whether block `block` of the section has the right checksum. */
 bool segment_block_right(const segment_entry *entry, const segment_ready *ready, uint64_t block,
                          const uint8_t *data);
 uint64_t segment_block_size(const segment_entry *entry, uint64_t block);
 veer_status segment_block_damaged(const segment *segment, uint32_t section, uint64_t block,
                                   veer_error *error);
+
+/* segment_room.c: of a section that is prepared and not mapped */
+
+/* The memory of the whole section, or NULL: its blocks go through the cache. */
+uint8_t *segment_room(segment *segment, uint32_t section);
+/* Makes blocks [first, end) of the room right; asks for all that are missing before it says
+ * VEER_PENDING. */
+veer_status segment_fill_room(segment *segment, uint32_t section, uint64_t first, uint64_t end,
+                              veer_error *error);
 
 #endif

@@ -136,9 +136,15 @@ veer_status segment_open(store *owner, const store_stream *stream, segment **out
     return segment_open_at(store_home(owner), stream, out, error);
 }
 
-void segment_ready_free(const veer_allocator *allocator, segment_ready *ready)
+void segment_ready_free(const segment_home *home, segment_ready *ready)
 {
     if (ready == NULL) return;
+    const veer_allocator *allocator = home->allocator;
+    uint8_t *room = atomic_load(&ready->room);
+    if (room != NULL) {
+        memory_array_free(allocator, room, ready->room_bytes, 1);
+        block_cache_unreserve(home->cache, ready->room_bytes);
+    }
     memory_free(allocator, ready->owned, ready->table_bytes);
     memory_array_free(allocator, (void *)ready->verified, ready->verified_words,
                       sizeof *ready->verified);
@@ -151,7 +157,7 @@ void segment_close(segment *self)
     segment_home *home = self->home;
     const veer_allocator *allocator = home->allocator;
     for (size_t i = 0; i < self->entries_count && self->ready != NULL; i++)
-        segment_ready_free(allocator, atomic_load(&self->ready[i]));
+        segment_ready_free(home, atomic_load(&self->ready[i]));
     /* Entries may be missing where memory ran out between the three arrays: nothing is loaded
      * then. */
     for (size_t i = 0; i < self->entries_count && self->loaded && self->entries; i++)
@@ -161,9 +167,8 @@ void segment_close(segment *self)
     if (self->map != NULL) {
         home->io->unmap(home->io->context, self->file, self->map, self->bytes);
         atomic_fetch_sub(&home->mapped_bytes, self->bytes);
-    } else if (home->cache != NULL) {
-        block_cache_drop(home->cache, self->uid);
     }
+    if (home->cache != NULL) block_cache_drop(home->cache, self->uid);
     if (self->file != NULL) home->io->close(home->io->context, self->file);
     memory_array_free(allocator, self->entries, self->entries_count, sizeof *self->entries);
     memory_array_free(allocator, (void *)self->ready, self->entries_count, sizeof *self->ready);

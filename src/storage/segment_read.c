@@ -5,7 +5,10 @@
  * taken.
  *
  *     mapped      a bit per block says that it was verified; the data is used in place
- *     not mapped  blocks are verified as they are read, and kept in the store's cache; what is
+ *     roomy       the same where the stream is not mapped, but the whole section has its place in
+ *                 memory: a block is read there when it is touched first. Originals only, and as
+ *                 many of them as the cache's limit has room for.
+ *     cached      blocks are verified as they are read, and kept in the store's cache; what is
  *                 handed out is a copy in the caller's arena
  *     loaded      segment_load verified the whole section, and holds it (mapped: in place)
  *
@@ -20,14 +23,7 @@
 #include "base/crc32c.h"
 #include "storage/segment_inner.h"
 
-#define RUN_BYTES ((uint64_t)1 << 20)        /* read at once; arbitrary */
 #define CACHED_RANGE_BYTES ((size_t)1 << 20) /* longer ranges would only sweep the cache */
-
-static void count_resident(segment *self, size_t bytes)
-{
-    atomic_fetch_add(&self->resident, bytes);
-    atomic_fetch_add(&self->home->resident_bytes, bytes);
-}
 
 /* ---- blocks */
 
@@ -56,6 +52,16 @@ veer_status segment_block_damaged(const segment *self, uint32_t section, uint64_
                      (unsigned long long)(entry->offset + block * entry->block_bytes));
 }
 
+veer_status segment_new_bitmap(segment *self, uint64_t blocks, segment_ready *ready,
+                               veer_error *error)
+{
+    ready->verified_words = (size_t)(blocks / 64 + 1);
+    ready->verified =
+        memory_array(self->home->allocator, ready->verified_words, sizeof *ready->verified);
+    if (ready->verified == NULL) return error_nomem(error, "a block bitmap", blocks / 8);
+    return VEER_OK;
+}
+
 static veer_status make_ready(segment *self, uint32_t section, segment_ready *ready,
                               veer_error *error)
 {
@@ -67,9 +73,7 @@ static veer_status make_ready(segment *self, uint32_t section, segment_ready *re
     ready->table_bytes = (size_t)blocks * 4;
     if (self->map != NULL) {
         ready->table = self->map + entry->table_offset;
-        ready->verified_words = (size_t)(blocks / 64 + 1);
-        ready->verified = memory_array(allocator, ready->verified_words, sizeof *ready->verified);
-        if (ready->verified == NULL) return error_nomem(error, "a block bitmap", blocks / 8);
+        VEER_TRY(segment_new_bitmap(self, blocks, ready, error));
     } else {
         ready->owned = memory_new(allocator, ready->table_bytes);
         if (ready->owned == NULL) return error_nomem(error, "a block table", ready->table_bytes);
@@ -101,11 +105,11 @@ veer_status segment_prepare(segment *self, uint32_t section, const segment_ready
                                : make_ready(self, section, ready, error);
         if (status == VEER_OK) {
             size_t table = ready->owned != NULL ? ready->table_bytes : 0;
-            count_resident(self,
-                           sizeof *ready + table + ready->verified_words * sizeof *ready->verified);
+            segment_count_resident(self, sizeof *ready + table +
+                                             ready->verified_words * sizeof *ready->verified);
             atomic_store_explicit(&self->ready[section], ready, memory_order_release);
         } else {
-            segment_ready_free(allocator, ready);
+            segment_ready_free(self->home, ready);
             ready = NULL;
         }
     }
@@ -121,12 +125,10 @@ static veer_status verify_mapped(segment *self, uint32_t section, const segment_
     const segment_entry *entry = &self->entries[section];
     const uint8_t *data = self->map + entry->offset;
     for (uint64_t block = first; block < end; block++) {
-        _Atomic uint64_t *word = &ready->verified[block / 64];
-        uint64_t bit = (uint64_t)1 << (block % 64);
-        if ((atomic_load_explicit(word, memory_order_relaxed) & bit) != 0) continue;
+        if (segment_is_verified(ready, block)) continue;
         if (!segment_block_right(entry, ready, block, data + block * entry->block_bytes))
             return segment_block_damaged(self, section, block, error);
-        atomic_fetch_or_explicit(word, bit, memory_order_relaxed);
+        segment_set_verified(ready, block);
     }
     return VEER_OK;
 }
@@ -219,7 +221,7 @@ static veer_status copy_range(const range *r, veer_error *error)
 {
     const segment_entry *entry = &r->segment->entries[r->section];
     uint64_t end = (r->offset + r->bytes - 1) / entry->block_bytes + 1;
-    uint64_t run_blocks = RUN_BYTES / entry->block_bytes;
+    uint64_t run_blocks = SEGMENT_RUN_BYTES / entry->block_bytes;
     bool pending = false;
     for (uint64_t block = r->offset / entry->block_bytes; block < end;) {
         if (copy_cached(r, block)) {
@@ -277,11 +279,17 @@ veer_status segment_read(segment *self, uint32_t section, uint64_t offset, size_
     }
     const segment_ready *ready = NULL;
     VEER_TRY(segment_prepare(self, section, &ready, error));
+    uint64_t first = offset / entry->block_bytes;
+    uint64_t end = (offset + bytes - 1) / entry->block_bytes + 1;
     if (self->map != NULL) {
-        uint64_t first = offset / entry->block_bytes;
-        uint64_t end = (offset + bytes - 1) / entry->block_bytes + 1;
         VEER_TRY(verify_mapped(self, section, ready, first, end, error));
         *data = self->map + entry->offset + offset;
+        return VEER_OK;
+    }
+    uint8_t *room = segment_room(self, section);
+    if (room != NULL) {
+        VEER_TRY(segment_fill_room(self, section, first, end, error));
+        *data = room + offset;
         return VEER_OK;
     }
     arena_mark mark = arena_save(scratch);
@@ -328,7 +336,7 @@ static veer_status load_copy(segment *self, uint32_t section, const segment_read
         memory_array_free(allocator, copy, bytes, 1);
         return status;
     }
-    count_resident(self, bytes);
+    segment_count_resident(self, bytes);
     atomic_store_explicit(&self->loaded[section], copy, memory_order_release);
     return VEER_OK;
 }
@@ -377,7 +385,7 @@ static veer_status verify_section(segment *self, uint32_t section, uint8_t *buff
     }
     if (status != VEER_OK) return status;
     uint64_t blocks = segment_entry_blocks(entry);
-    uint64_t run_blocks = RUN_BYTES / entry->block_bytes;
+    uint64_t run_blocks = SEGMENT_RUN_BYTES / entry->block_bytes;
     for (uint64_t first = 0; first < blocks; first += run_blocks) {
         uint64_t end = blocks - first < run_blocks ? blocks : first + run_blocks;
         uint64_t begin = first * entry->block_bytes;
@@ -403,12 +411,12 @@ veer_status segment_verify(segment *self, void (*problem)(void *context, const c
     const veer_allocator *allocator = self->home->allocator;
     uint8_t *buffer = NULL;
     if (self->map == NULL) {
-        buffer = memory_new(allocator, RUN_BYTES);
-        if (buffer == NULL) return error_nomem(error, "verifying a segment", RUN_BYTES);
+        buffer = memory_new(allocator, SEGMENT_RUN_BYTES);
+        if (buffer == NULL) return error_nomem(error, "verifying a segment", SEGMENT_RUN_BYTES);
     }
     veer_status status = VEER_OK;
     for (uint32_t i = 0; i < self->entries_count && status == VEER_OK; i++)
         status = verify_section(self, i, buffer, problem, context, error);
-    memory_free(allocator, buffer, RUN_BYTES);
+    memory_free(allocator, buffer, SEGMENT_RUN_BYTES);
     return status;
 }

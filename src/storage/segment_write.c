@@ -19,6 +19,7 @@
 #include "storage/store_inner.h"
 
 #define BUFFER_BYTES ((size_t)256 << 10) /* arbitrary: few calls, little memory */
+#define SYNC_BYTES ((uint64_t)8 << 20)   /* arbitrary: milliseconds on most disks */
 
 struct segment_writer {
     const veer_allocator *allocator;
@@ -33,6 +34,7 @@ struct segment_writer {
     uint8_t *buffer;
     size_t buffered;
     uint64_t written;  /* the buffer's place in the stream */
+    uint64_t unsynced; /* bytes written since the last sync */
     size_t piece_done; /* bytes taken of a piece that waits */
 
     bool in_section;
@@ -73,12 +75,22 @@ static uint64_t position(const segment_writer *self)
     return self->written + self->buffered;
 }
 
+/* Writes behind what is written, and syncs now and then, so that no call has to wait for all. */
+static veer_status write_out(segment_writer *self, const void *data, size_t bytes,
+                             veer_error *error)
+{
+    VEER_TRY(self->io->write(self->io->context, self->file, self->written, data, bytes, error));
+    self->written += bytes;
+    self->unsynced += bytes;
+    if (self->unsynced < SYNC_BYTES) return VEER_OK;
+    self->unsynced = 0;
+    return self->io->sync(self->io->context, self->file, error);
+}
+
 static veer_status flush(segment_writer *self, veer_error *error)
 {
     if (self->buffered == 0) return VEER_OK;
-    VEER_TRY(self->io->write(self->io->context, self->file, self->written, self->buffer,
-                             self->buffered, error));
-    self->written += self->buffered;
+    VEER_TRY(write_out(self, self->buffer, self->buffered, error));
     self->buffered = 0;
     return VEER_OK;
 }
@@ -137,8 +149,7 @@ static veer_status put(segment_writer *self, const void *data, size_t bytes, boo
             continue;
         }
         if (direct) {
-            VEER_TRY(self->io->write(self->io->context, self->file, self->written, next, n, error));
-            self->written += n;
+            VEER_TRY(write_out(self, next, n, error));
         } else {
             memcpy(self->buffer + self->buffered, next, n);
             self->buffered += n;

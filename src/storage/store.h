@@ -142,8 +142,14 @@ veer_status store_commit(store *store, const void *payload, size_t bytes,
                          const store_stream *streams, size_t n, bool recycle_log,
                          veer_error *error);
 uint64_t store_generation(const store *store);
+/* Gives back some megabytes of a log file that store_commit has freed; true: some are left. In
+ * pieces, because it takes long on some file systems. */
+bool store_trim_log(store *store);
+
 /* The streams that the present catalogue attaches, by name; valid until the next commit. */
 void store_streams(const store *store, const store_stream **streams, size_t *n);
+/* Whether the present generation needs the stream, or one that a waiting commit makes. Any thread. */
+bool store_attaches(store *store, const char *name);
 /* Removes a stream that the present generation does not attach; postponed, not failed, where the
  * table cannot do it now. */
 void store_remove(store *store, const char *name);

@@ -114,7 +114,7 @@ veer_status store_check(const veer_allocator *allocator, const veer_io *io,
     if (found.state == RECOVERY_DATABASE)
         status = run_check(&self, &found, error);
     else
-        status = error_set(error, VEER_E_NOTFOUND, "There is no database here.");
+        status = error_set(error, VEER_E_NOTFOUND, "there is no database here");
     recovery_fini(&found);
     return status;
 }

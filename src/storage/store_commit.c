@@ -127,12 +127,10 @@ static void install(store *self)
     thread_mutex_unlock(&self->names);
     if (commit->recycle) {
         store_log *older = &self->logs[1 - self->live];
-        veer_error ignored = {VEER_OK, ""};
-        /* Gives its space back; the next switch does it again, and reports it if it fails. */
-        if (older->file != NULL)
-            (void)self->io.truncate(self->io.context, older->file, 0, &ignored);
-        older->tail_is_long = false;
         self->both_in_use = false;
+        self->freed_bytes = older->end;
+        (void)store_trim_log(self);
+        older->tail_is_long = false;
         self->boundary = 0;
     }
     thread_mutex_lock(&self->names);

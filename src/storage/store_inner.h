@@ -70,7 +70,8 @@ struct store {
     store_log logs[2];
     uint32_t live; /* where records are appended */
     bool both_in_use;
-    uint64_t boundary; /* last LSN of the older file */
+    uint64_t freed_bytes; /* of the other log file: not needed any more, not yet given back */
+    uint64_t boundary;    /* last LSN of the older file */
     uint64_t last_lsn;
     uint64_t durable_lsn;
     bool unsynced; /* the live file has writes that no sync covers */
@@ -111,6 +112,5 @@ void store_replay_fini(store *store);
 void store_commit_abandon(store *store);
 /* Makes sure that a new stream may have this name; VEER_E_EXISTS, VEER_PENDING. */
 veer_status store_reclaim_name(store *store, const char *name, veer_error *error);
-bool store_attaches(store *store, const char *name);
 
 #endif

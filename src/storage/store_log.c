@@ -20,6 +20,8 @@
 #include "base/crc32c.h"
 #include "base/sizes.h"
 
+#define TRIM_BYTES ((uint64_t)16 << 20) /* of a freed file, at once: milliseconds */
+
 static veer_status cut_tail(store *self, store_log *log, veer_error *error)
 {
     if (!log->tail_is_long) return VEER_OK;
@@ -316,6 +318,7 @@ static veer_status begin_other(store *self, veer_error *error)
     memcpy(header.id, self->super.id, STORAGE_ID_BYTES);
     wal_header_encode(&header, page);
     veer_status status = io->truncate(io->context, other->file, 0, error);
+    self->freed_bytes = 0;
     if (status == VEER_OK)
         status = io->write(io->context, other->file, 0, page, STORAGE_PAGE_BYTES, error);
     memory_free(self->allocator, page, STORAGE_PAGE_BYTES);
@@ -333,6 +336,17 @@ static veer_status begin_other(store *self, veer_error *error)
     self->switching.header = header;
     self->switching.start_lsn = header.start_lsn;
     return VEER_OK;
+}
+
+bool store_trim_log(store *self)
+{
+    veer_error ignored = {VEER_OK, ""};
+    void *file = self->logs[1 - self->live].file;
+    if (self->freed_bytes == 0 || self->both_in_use || file == NULL || self->poisoned) return false;
+    self->freed_bytes -= self->freed_bytes < TRIM_BYTES ? self->freed_bytes : TRIM_BYTES;
+    /* The next switch empties the file in any case, and reports it if that fails. */
+    (void)self->io.truncate(self->io.context, file, self->freed_bytes, &ignored);
+    return self->freed_bytes > 0;
 }
 
 veer_status store_switch_log(store *self, uint64_t *boundary, veer_error *error)

@@ -202,10 +202,9 @@ static veer_status recover(store *self, veer_error *error)
     bool unfinished = self->recovery.state == RECOVERY_UNFINISHED;
     recovery_fini(&self->recovery);
     if (!self->options.create || self->readonly)
-        VEER_FAIL(error, VEER_E_NOTFOUND,
-                  unfinished ? "There is no database here: its creation never finished. Open with "
-                               "create to make it."
-                             : "There is no database here.");
+        VEER_FAIL(error, VEER_E_NOTFOUND, "there is no database here%s%s",
+                  unfinished ? " (making it was never finished)" : "",
+                  self->readonly ? "" : "; open it with \"create\": true to make one");
     VEER_TRY(create_database(self, error));
     VEER_TRY(recovery_run(self->allocator, &self->io, self->readonly, &self->recovery, error));
     if (self->recovery.state != RECOVERY_DATABASE)
@@ -284,6 +283,8 @@ veer_status store_close(store *self, veer_error *error)
 {
     if (self == NULL) return VEER_OK;
     veer_status status = VEER_OK;
+    while (store_trim_log(self)) {
+    }
     bool may_sync = !self->readonly && !self->poisoned && self->unsynced;
     if (may_sync && self->options.sync != STORE_SYNC_NONE) status = store_sync_live(self, error);
     free_store(self);

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { skip, useBrowser, withVeer } from './support/chromium.mjs';
+import { skip, skipWithoutDevtools, useBrowser, withVeer } from './support/chromium.mjs';
 import { serve } from './support/server.mjs';
 
 const browser = useBrowser();
@@ -157,7 +157,8 @@ describe('a database', { skip, timeout: 150_000 }, () => {
       await second.close();
     });
 
-    test(`${kind}: a full quota is FULL, and what was written stays`, async () => {
+    const limited = { skip: skipWithoutDevtools };
+    test(`${kind}: a full quota is FULL, and what was written stays`, limited, async () => {
       // An origin of its own: for half a minute IndexedDB remembers how much room there was.
       const server = await serve();
       const page = await browser.page('/', server.origin);

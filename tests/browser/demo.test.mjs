@@ -182,6 +182,15 @@ describe('the demo page', { skip, timeout: 180_000 }, () => {
     await expectNearest(first, 10);
   });
 
+  test('a number of results that cannot be is not kept', async () => {
+    for (const wrong of ['0', '101', '2.5', '']) {
+      await page.fill('#k', wrong);
+      await page.locator('#k').press('Tab');
+      assert.equal(await page.locator('#k').inputValue(), '10', `after "${wrong}"`);
+      assert.equal((await visitor.cards()).length, 10);
+    }
+  });
+
   test('a paragraph is found by words in its text, and by its title', async () => {
     await page.fill('#find', 'axis of evil');
     await visitor.until('#found', /George W\. Bush, 2002/);

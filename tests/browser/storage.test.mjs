@@ -1,5 +1,5 @@
 // Browser storage: OPFS in a worker, IndexedDB in a worker and in a page do what all kinds must do.
-// budget: 30 s
+// budget: 45 s
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -24,7 +24,7 @@ static void build(const veer_io *io)
     veer_database *database = NULL;
     veer_collection *collection = NULL;
     veer_error error;
-    check(veer_open(NULL, io, NULL, NULL, &database, &error), &error);
+    check(veer_open(NULL, io, "{\"create\":true}", NULL, &database, &error), &error);
     check(
         veer_collection_open(database, "c",
                              "{\"fields\":{\"v\":{\"type\":\"vector\",\"dims\":20},\"w\":{\"type\":"
@@ -247,6 +247,62 @@ static void test_wrong_column(void **state)
     io_memory_free(&io);
 }
 
+static void add_field(const veer_io *io)
+{
+    veer_database *database = NULL;
+    veer_collection *collection = NULL;
+    veer_error error;
+    check(veer_open(NULL, io, "{}", NULL, &database, &error), &error);
+    check(veer_collection_open(database, "c", "{\"fields\":{\"later\":{\"type\":\"bool\"}}}",
+                               &collection, &error),
+          &error);
+    veer_collection_close(collection);
+    check(veer_close(database, &error), &error);
+}
+
+/* A sound column in which row 0 has no value although its document has one; also where a field
+ * came later. The set of present rows is one run here: key, rows - 1, runs, first, rows - 1. */
+static void test_missing_value(void **state)
+{
+    (void)state;
+    for (int changed = 0; changed < 2; changed++) {
+        veer_io io = {0};
+        veer_error error;
+        image damaged;
+        char report[4000];
+        bool found = false;
+        check(io_memory_new(memory_default(), &io, &error), &error);
+        build(&io);
+        if (changed) add_field(&io);
+        image_read(&damaged, &io);
+        if (check_image(&damaged, report, sizeof report) != VEER_OK) fail_msg("%s", report);
+        for (size_t s = 0; s < damaged.count; s++) {
+            image_stream *to = &damaged.streams[s];
+            if (!strstr(to->name, ".columns.")) continue;
+            uint8_t *table = to->data + load_u64(to->data + 40);
+            for (uint32_t i = 0; i < load_u32(to->data + 32); i++) {
+                uint8_t *column = to->data + load_u64(table + i * 48 + 8);
+                uint64_t bytes = load_u64(table + i * 48 + 16);
+                if (column[6] != COLUMN_BOOL) continue;
+                assert_int_equal(load_u32(column + 12), ROWS);
+                assert_int_equal(load_u16(column + 73), 1);
+                store_u32(column + 12, ROWS - 1);
+                store_u16(column + 71, ROWS - 2);
+                store_u16(column + 75, 1);
+                store_u16(column + 77, ROWS - 2);
+                store_u32(column + 60, crc32c(crc32c(0, column, 60), column + 64, bytes - 64));
+                found = true;
+            }
+        }
+        assert_true(found);
+        repair(&damaged);
+        assert_int_equal(check_image(&damaged, report, sizeof report), VEER_E_CORRUPT);
+        assert_non_null(strstr(report, "field 'b' differs from the document of row 0"));
+        image_free(&damaged);
+        io_memory_free(&io);
+    }
+}
+
 /* Single bytes anywhere, with right checksums: never more than a wrong answer or an error. */
 static void test_damaged_bytes(void **state)
 {
@@ -273,9 +329,8 @@ static void test_damaged_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sound),
-        cmocka_unit_test(test_damaged_sections),
-        cmocka_unit_test(test_wrong_column),
+        cmocka_unit_test(test_sound),         cmocka_unit_test(test_damaged_sections),
+        cmocka_unit_test(test_wrong_column),  cmocka_unit_test(test_missing_value),
         cmocka_unit_test(test_damaged_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

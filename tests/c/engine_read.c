@@ -32,7 +32,7 @@ typedef struct fixture {
 static void fixture_open(fixture *f, const char *location, const veer_io *io)
 {
     veer_error error;
-    check(veer_open(location, io, NULL, NULL, &f->database, &error), &error);
+    check(veer_open(location, io, "{\"create\":true}", NULL, &f->database, &error), &error);
     check(veer_collection_open(f->database, "notes", json_schema, &f->collection, &error), &error);
 }
 
@@ -99,6 +99,10 @@ static void test_select(void **state)
          {"{\"id\":\"a\",\"more\":{\"deep\":[1.5,2000.0,\"\xc3\xa9\"]},\"n\":12345678901234567}",
           "{\"id\":\"c\",\"more\":null}"}},
         {"[\"v\"]", {"{\"id\":\"a\",\"v\":[1,0,0.1]}", "{\"id\":\"c\"}"}},
+        {"\"*\"",
+         {"{\"id\":\"a\",\"tag\":[\"x\",\"y\"],\"year\":1990,\"more\":{\"deep\":[1.5,2000.0,\"\xc3\xa9\"]},"
+          "\"n\":12345678901234567,\"v\":[1,0,0.1],\"w\":[1,-0.0]}",
+          "{\"id\":\"c\",\"year\":2000,\"title\":\"no vector\",\"more\":null}"}},
         {"[\"w\",\"year\",\"v\"]",
          {"{\"id\":\"a\",\"year\":1990,\"w\":[1,-0.0],\"v\":[1,0,0.1]}",
           "{\"id\":\"c\",\"year\":2000}"}},
@@ -121,6 +125,41 @@ static void test_select(void **state)
         veer_results_free(results);
         check(veer_checkpoint(f.database, NULL, NULL, &error), &error);
         check(veer_compact(f.database, NULL, NULL, &error), &error);
+    }
+    fixture_close(&f);
+}
+
+/* A filter deletes what matched before the transaction, whatever earlier parts write. */
+static void test_delete_by_filter(void **state)
+{
+    (void)state;
+    fixture f;
+    veer_error error;
+    veer_write_result result;
+    fixture_open(&f, "memory:", NULL);
+    for (int turn = 0; turn < 2; turn++) { /* active, then sealed */
+        put(&f, "{\"id\":\"matched\",\"year\":1}\n{\"id\":\"changed\",\"year\":1}\n"
+                "{\"id\":\"kept\",\"year\":2}");
+        if (turn == 1) check(veer_compact(f.database, NULL, NULL, &error), &error);
+        const char *documents = "{\"id\":\"new\",\"year\":1}\n{\"id\":\"kept\",\"year\":1}\n"
+                                "{\"id\":\"changed\",\"year\":2}";
+        const veer_operation parts[] = {
+            {.collection = f.collection,
+             .documents = documents,
+             .documents_bytes = strlen(documents)},
+            {.collection = f.collection, .kind = VEER_WRITE_DELETE, .filter = "\"year = 1\""},
+        };
+        check(veer_write(f.database, parts, 2, &result, &error), &error);
+        veer_results *results = NULL;
+        static const char *const left[] = {"{\"id\":\"new\"}", "{\"id\":\"kept\"}"};
+        check(veer_get(f.collection, NULL, "[\"new\",\"kept\",\"matched\",\"changed\"]", "[]",
+                       &results, &error),
+              &error);
+        expect_documents(results, left, 2);
+        const veer_operation all = {
+            .collection = f.collection, .kind = VEER_WRITE_DELETE, .filter = "\"EXISTS(year)\""};
+        check(veer_write(f.database, &all, 1, &result, &error), &error);
+        assert_int_equal(result.deleted, 2);
     }
     fixture_close(&f);
 }
@@ -422,13 +461,22 @@ static void test_bad_requests(void **state)
         {"{\"slect\":true}", VEER_E_OPTION, {"'slect'", "'select'?"}},
         {"{\"vector\":\"x\"}", VEER_E_FIELD, {"'x'"}},
         {"{\"vector\":\"tag\"}", VEER_E_FIELD, {"'tag'", "keyword"}},
-        {"{\"select\":\"all\"}", VEER_E_TYPE, {"'select'", "a string"}},
+        {"{\"select\":\"all\"}", VEER_E_TYPE, {"'select'", "\"all\"", "\"*\""}},
         {"{\"select\":[1]}", VEER_E_TYPE, {"'select'", "a number"}},
         {"{\"filter\":\"tag =\"}", VEER_E_SYNTAX, {"at 6"}},
         {"{\"filter\":\"tga = 'x'\"}", VEER_E_FIELD, {"tga", "tag"}},
         {"{\"filter\":\"year = 'x'\"}", VEER_E_TYPE, {"year"}},
         {"{\"filter\":\"v = 1\"}", VEER_E_TYPE, {"'v'", "vector"}},
         {"{\"filter\":7}", VEER_E_TYPE, {NULL}},
+        {"{\"filter\":{\"year\":123456789012345678901234567890}}",
+         VEER_E_RANGE,
+         {"'year'", "123456789012345678901234567890", "2^53"}},
+        {"{\"filter\":{\"year\":{\"$in\":[1,-18446744073709551616]}}}",
+         VEER_E_RANGE,
+         {"'year'", "-18446744073709551616", "2^53"}},
+        {"{\"filter\":{\"at\":{\"$gte\":123456789012345678901234567890}}}", VEER_E_RANGE, {"'at'"}},
+        {"{\"filter\":{\"year\":1e999}}", VEER_E_RANGE, {"'year'", "finite"}},
+        {"{\"k\":123456789012345678901234567890}", VEER_E_TYPE, {"'k'", "64 bits"}},
     };
     (void)state;
     fixture f;
@@ -441,6 +489,13 @@ static void test_bad_requests(void **state)
         assert_true(status != VEER_OK);
         assert_null(query);
     }
+    uint64_t count = 0;
+    check(veer_count(f.collection, NULL, "{\"year\":{\"$lt\":1e300}}", NULL, &count, &error),
+          &error);
+    assert_int_equal(
+        veer_count(f.collection, NULL, "\"year = ?\"", "[123456789012345678901]", &count, &error),
+        VEER_E_RANGE);
+    assert_non_null(strstr(error.message, "123456789012345678901"));
     fixture_close(&f);
 }
 
@@ -698,12 +753,19 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_select),      cmocka_unit_test(test_get),
-        cmocka_unit_test(test_vector_bits), cmocka_unit_test(test_scan),
-        cmocka_unit_test(test_list),        cmocka_unit_test(test_explain),
-        cmocka_unit_test(test_stats),       cmocka_unit_test(test_bad_requests),
-        cmocka_unit_test(test_bad_vectors), cmocka_unit_test(test_bad_arguments),
-        cmocka_unit_test(test_pending),     cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_select),
+        cmocka_unit_test(test_get),
+        cmocka_unit_test(test_delete_by_filter),
+        cmocka_unit_test(test_vector_bits),
+        cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_explain),
+        cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_bad_vectors),
+        cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_pending),
+        cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 /* JSON, options, schemas and the description: what is accepted, what is refused and in which words. */
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <yyjson.h>
 
@@ -145,6 +147,125 @@ static void test_json_texts(void **state)
     byte_writer_fini(&to);
 }
 
+static void put_random_text(byte_writer *to, rng *r)
+{
+    char text[24];
+    size_t bytes = (size_t)rng_below(r, sizeof text + 1);
+    for (size_t i = 0; i < bytes; i++)
+        text[i] = (char)rng_below(r, 128);
+    json_text(to, NULL, text, bytes);
+}
+
+/* A random value as JSON text, at most `depth` deep. */
+static void put_random_value(byte_writer *to, rng *r, unsigned depth)
+{
+    char number[32];
+    unsigned kind = (unsigned)rng_below(r, depth > 0 ? 8 : 6);
+    size_t count = (size_t)rng_below(r, 5);
+    switch (kind) {
+    case 0:
+        json_raw(to, NULL, number,
+                 (size_t)sprintf(number, "%.*g", 1 + (int)rng_below(r, 15), rng_normal(r)));
+        return;
+    case 1:
+        json_signed(to, NULL, (int64_t)(rng_next(r) >> rng_below(r, 64)));
+        return;
+    case 2:
+        json_unsigned(to, NULL, rng_next(r));
+        return;
+    case 3:
+        json_bool(to, NULL, rng_below(r, 2) != 0);
+        return;
+    case 4:
+        json_string(to, NULL, NULL);
+        return;
+    case 5:
+        put_random_text(to, r);
+        return;
+    default:
+        json_open(to, NULL, kind == 6 ? '[' : '{');
+        for (size_t i = 0; i < count; i++) {
+            if (kind == 7) {
+                put_random_text(to, r);
+                byte_writer_u8(to, ':');
+            }
+            put_random_value(to, r, depth - 1);
+        }
+        json_close(to, kind == 6 ? ']' : '}');
+    }
+}
+
+/* json_value writes what yyjson writes, of any value and any value inside of it. */
+static void test_json_values(void **state)
+{
+    (void)state;
+    rng r;
+    rng_init(&r, 11);
+    arena memory;
+    arena_init(&memory, memory_default());
+    for (int round = 0; round < 3000; round++) {
+        byte_writer text, to;
+        byte_writer_init(&text, memory_default());
+        byte_writer_init(&to, memory_default());
+        put_random_value(&text, &r, 6);
+        yyjson_doc *doc = NULL;
+        veer_error error;
+        assert_int_equal(
+            json_parse((const char *)text.data, text.bytes, "value", &memory, &doc, &error),
+            VEER_OK);
+        yyjson_val *value = yyjson_doc_get_root(doc);
+        while (yyjson_is_ctn(value) && unsafe_yyjson_get_len(value) > 0 && rng_below(&r, 3) > 0)
+            value = unsafe_yyjson_get_first(value);
+        size_t bytes = 0;
+        char *model = yyjson_val_write(value, 0, &bytes);
+        assert_non_null(model);
+        json_value(&to, value);
+        assert_false(to.failed);
+        assert_int_equal(to.bytes, bytes);
+        assert_memory_equal(to.data, model, bytes);
+        free(model);
+        byte_writer_fini(&to);
+        byte_writer_fini(&text);
+        arena_reset(&memory);
+    }
+    arena_fini(&memory);
+}
+
+/* As deep as memory allows, and a failure where it ends; nothing leaks. */
+static void test_json_depth(void **state)
+{
+    enum { DEPTH = 100000 };
+    (void)state;
+    char *text = malloc(DEPTH * 2);
+    assert_non_null(text);
+    memset(text, '[', DEPTH);
+    memset(text + DEPTH, ']', DEPTH);
+    arena memory;
+    arena_init(&memory, memory_default());
+    yyjson_doc *doc = NULL;
+    veer_error error;
+    assert_int_equal(json_parse(text, DEPTH * 2, "value", &memory, &doc, &error), VEER_OK);
+    for (uint64_t n = 0;; n++) {
+        fault_allocator limited;
+        fault_allocator_init(&limited);
+        fault_allocator_fail(&limited, n, true);
+        byte_writer to;
+        byte_writer_init(&to, &limited.allocator);
+        json_value(&to, yyjson_doc_get_root(doc));
+        bool is_whole = !fault_allocator_fired(&limited);
+        assert_int_equal(to.failed, !is_whole);
+        if (is_whole) {
+            assert_int_equal(to.bytes, DEPTH * 2);
+            assert_memory_equal(to.data, text, DEPTH * 2);
+        }
+        byte_writer_fini(&to);
+        assert_null(fault_allocator_fini(&limited));
+        if (is_whole) break;
+    }
+    arena_fini(&memory);
+    free(text);
+}
+
 /* ---------------------------------------------------------------- options */
 
 static void test_options_defaults(void **state)
@@ -157,7 +278,7 @@ static void test_options_defaults(void **state)
         memset(&options, 0xA5, sizeof options);
         veer_error error = {0};
         assert_int_equal(database_options_read(same[i], NULL, &options, &error), VEER_OK);
-        assert_true(options.create);
+        assert_false(options.create);
         assert_int_equal(options.mode, 0);
         assert_int_equal(options.sync, STORE_SYNC_FULL);
         assert_int_equal(options.sync_interval_ms, 100);
@@ -172,12 +293,12 @@ static void test_options_values(void **state)
     database_options options;
     veer_error error;
     assert_int_equal(
-        database_options_read("{\"create\":false,\"mode\":\"readonly\",\"sync\":\"none\","
+        database_options_read("{\"create\":true,\"mode\":\"readonly\",\"sync\":\"none\","
                               "\"syncIntervalMs\":60000,\"memoryLimit\":1000000,"
                               "\"walBytes\":65536,\"segmentBytes\":131072,\"cacheBytes\":0}",
                               NULL, &options, &error),
         VEER_OK);
-    assert_false(options.create);
+    assert_true(options.create);
     assert_int_equal(options.mode, 1);
     assert_int_equal(options.sync, STORE_SYNC_NONE);
     assert_int_equal(options.sync_interval_ms, 60000);
@@ -638,6 +759,8 @@ int main(void)
         cmocka_unit_test(test_json_numbers),
         cmocka_unit_test(test_json_floats_are_short),
         cmocka_unit_test(test_json_texts),
+        cmocka_unit_test(test_json_values),
+        cmocka_unit_test(test_json_depth),
         cmocka_unit_test(test_options_defaults),
         cmocka_unit_test(test_options_values),
         cmocka_unit_test(test_options_refusals),

@@ -10,10 +10,16 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "filter/bitmap.h"
+#include "filter/bitmap_encode.h"
 #include "support/fault_allocator.h"
 #include "support/testing.h"
 
 #define CONTAINER 65536u
+
+/* By hand: CRoaring's header has names of base/bitset.h. */
+bool roaring_bitmap_run_optimize(struct roaring_bitmap_s *set);
+size_t roaring_bitmap_portable_size_in_bytes(const struct roaring_bitmap_s *set);
+size_t roaring_bitmap_portable_serialize(const struct roaring_bitmap_s *set, char *bytes);
 
 /* A shape of the rows of one container, from empty over every kind and its limits to full. */
 static void add_shape(rng *random, unsigned shape, uint64_t *words, size_t first)
@@ -88,6 +94,53 @@ static size_t list_rows(const uint64_t *words, uint32_t *rows)
     return count;
 }
 
+static veer_status put_bytes(void *context, const void *data, size_t count)
+{
+    byte_writer_put(context, data, count);
+    return VEER_OK;
+}
+
+/* Both sources give the same bytes. */
+static void encode(const uint32_t *rows, size_t count, size_t total, byte_writer *out)
+{
+    bitmap_encoder *encoder = malloc(sizeof *encoder);
+    uint64_t *bits = calloc(bitset_words(total) + 1, sizeof *bits);
+    byte_writer same;
+    assert_non_null(encoder);
+    assert_non_null(bits);
+    for (size_t i = 0; i < count; i++)
+        bitset_set(bits, rows[i]);
+    byte_writer_init(&same, memory_default());
+    assert_int_equal(bitmap_encode(encoder, rows, count, put_bytes, out), VEER_OK);
+    assert_int_equal(encoder->count, count);
+    assert_int_equal(bitmap_encode_bits(encoder, bits, total, put_bytes, &same), VEER_OK);
+    assert_int_equal(encoder->count, count);
+    assert_int_equal(out->bytes, same.bytes);
+    if (same.bytes > 0) assert_memory_equal(out->data, same.data, same.bytes);
+    byte_writer_fini(&same);
+    free(bits);
+    free(encoder);
+}
+
+/* What CRoaring makes of a set that it has read and optimised is the same bytes. */
+static void check_same_as_roaring(bitmap_memory *memory, const bitmap_view *view)
+{
+    if (view->is_rows) return;
+    bitmap set;
+    assert_int_equal(bitmap_decode(memory, view, &set), VEER_OK);
+    assert_int_equal(bitmap_memory_reserve(memory, (size_t)1 << 20), VEER_OK);
+    bitmap_memory *former = bitmap_memory_enter(memory);
+    roaring_bitmap_run_optimize(set.roaring);
+    assert_int_equal(roaring_bitmap_portable_size_in_bytes(set.roaring), view->size);
+    char *bytes = malloc(view->size);
+    assert_non_null(bytes);
+    roaring_bitmap_portable_serialize(set.roaring, bytes);
+    bitmap_memory_enter(former);
+    assert_memory_equal(bytes, view->bytes, view->size);
+    free(bytes);
+    bitmap_free(memory, &set);
+}
+
 static void store(stored *set)
 {
     bitmap_memory memory;
@@ -96,12 +149,12 @@ static void store(stored *set)
     size_t count = list_rows(set->words, rows);
     byte_writer_init(&set->bytes, memory_default());
     bitmap_memory_init(&memory, memory_default());
-    assert_int_equal(bitmap_encode(&memory, rows, count, &set->bytes), VEER_OK);
-    assert_int_equal(memory.shortfalls, 0);
-    bitmap_memory_fini(&memory);
+    encode(rows, count, SET_ROWS, &set->bytes);
     assert_true(set->bytes.bytes <= 4 * count);
     assert_true(
         bitmap_view_open(set->bytes.data, set->bytes.bytes, SET_ROWS, (uint32_t)count, &set->view));
+    check_same_as_roaring(&memory, &set->view);
+    bitmap_memory_fini(&memory);
     uint32_t *again = malloc((count + 1) * sizeof *again);
     assert_non_null(again);
     bitmap_view_rows(&set->view, again);
@@ -228,7 +281,7 @@ static void test_many_containers(void **state)
         byte_writer bytes;
         bitmap_memory_init(&memory, memory_default());
         byte_writer_init(&bytes, memory_default());
-        assert_int_equal(bitmap_encode(&memory, rows, count, &bytes), VEER_OK);
+        encode(rows, count, BITMAP_ROWS_MAX, &bytes);
         assert_true(
             bitmap_view_open(bytes.data, bytes.bytes, BITMAP_ROWS_MAX, (uint32_t)count, &view));
         assert_int_equal(bitmap_decode(&memory, &view, &set[0]), VEER_OK);

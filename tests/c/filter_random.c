@@ -241,7 +241,7 @@ static void check_forms(rng *random, const model_row *rows, size_t count)
     form_fini(&sealed);
 }
 
-static void check_merged(rng *random, model_row *rows, size_t count)
+static void check_merged(rng *random, model_row *rows, size_t count, size_t trees)
 {
     form merged, again, fresh, resealed;
     size_t total = merge(random, rows, count, &merged, &again);
@@ -251,7 +251,7 @@ static void check_merged(rng *random, model_row *rows, size_t count)
     assert_same_bytes(&merged, &again);
     assert_same_bytes(&merged, &resealed);
     const form *both[2] = {&merged, &fresh};
-    for (size_t i = 0; i < TREES; i++)
+    for (size_t i = 0; i < trees; i++)
         check_tree(random, rows, both, 2);
     form_fini(&merged);
     form_fini(&again);
@@ -269,7 +269,7 @@ static void test_random_filters(void **state)
         size_t count = sizes[round % TEST_COUNT(sizes)];
         model_row *rows = model_rows_new(&random, count);
         check_forms(&random, rows, count);
-        check_merged(&random, rows, count);
+        check_merged(&random, rows, count, TREES);
         free(rows);
     }
 }
@@ -410,6 +410,110 @@ static void test_large(void **state)
     form_fini(&sealed);
     form_fini(&narrow);
     free(rows);
+}
+
+/* Many steps, sets of all forms, in order and not. */
+static void test_large_merge(void **state)
+{
+    (void)state;
+    for (uint64_t round = 0; round < 3; round++) {
+        rng random;
+        rng_init(&random, 300 + round);
+        model_row *rows = model_rows_new(&random, 70000);
+        check_merged(&random, rows, 70000, 0);
+        free(rows);
+    }
+}
+
+/* ---- the order by a column's values */
+
+typedef struct timed_row {
+    int64_t time;
+    uint32_t row;
+} timed_row;
+
+static int by_time(const void *a, const void *b)
+{
+    const timed_row *x = a, *y = b;
+    if (x->time != y->time) return x->time < y->time ? -1 : 1;
+    return (x->row > y->row) - (x->row < y->row);
+}
+
+static column *new_times(rng *random, uint32_t *map, size_t rows, size_t total, int64_t few,
+                         timed_row *expected, size_t *count)
+{
+    column *made;
+    assert_int_equal(column_new(memory_default(), COLUMN_TIME, &made), VEER_OK);
+    assert_int_equal(column_reserve(made, rows, rows, 0), VEER_OK);
+    for (size_t i = 0; i < rows; i++) {
+        column_value value = {.as.time = (int64_t)rng_below(random, (uint64_t)few) - few / 2};
+        bool has = rng_below(random, 5) > 0;
+        column_append(made, &value, has);
+        map[i] = rng_below(random, 4) > 0 ? (uint32_t)total++ : UINT32_MAX;
+        if (has && map[i] != UINT32_MAX) expected[(*count)++] = (timed_row){value.as.time, map[i]};
+    }
+    return made;
+}
+
+/* Two parts, growing and sealed in turn, of few and of many times. */
+static void test_order(void **state)
+{
+    (void)state;
+    enum { ROWS = 20000 };
+    for (uint64_t round = 0; round < 12; round++) {
+        rng random;
+        rng_init(&random, 4000 + round);
+        size_t rows[2] = {round < 2 ? round : ROWS, round < 4 ? 0 : ROWS / 2}, count = 0, total = 0;
+        int64_t few = (int64_t)2 << (round * 5 % 61);
+        timed_row *expected = calloc(2 * ROWS, sizeof *expected);
+        uint32_t *maps = calloc(2 * ROWS, sizeof *maps);
+        assert_non_null(expected);
+        assert_non_null(maps);
+        const uint32_t *both[2] = {maps, maps + ROWS};
+        column *parts[2];
+        byte_writer bytes;
+        byte_writer_init(&bytes, memory_default());
+        for (size_t p = 0; p < 2; p++) {
+            parts[p] = new_times(&random, maps + p * ROWS, rows[p], total, few, expected, &count);
+            for (size_t i = 0; i < rows[p]; i++)
+                total += both[p][i] != UINT32_MAX;
+        }
+        column *sealed = NULL;
+        const column *first = parts[0];
+        if (round % 2 == 0) {
+            assert_int_equal(column_write(COLUMN_TIME, &first, NULL, rows, 1, rows[0],
+                                          memory_default(), &bytes, NULL),
+                             VEER_OK);
+            assert_int_equal(column_open(memory_default(), COLUMN_TIME, bytes.data, bytes.bytes,
+                                         rows[0], &sealed, NULL),
+                             VEER_OK);
+            first = sealed;
+        }
+        const column *sources[2] = {first, parts[1]};
+        column_writer *writer = NULL;
+        assert_int_equal(column_writer_new(COLUMN_TIME, sources, both, rows, 2, total,
+                                           memory_default(), &writer, NULL),
+                         VEER_OK);
+        for (bool done = false; !done;)
+            assert_int_equal(column_writer_sort_step(writer, &done, NULL), VEER_OK);
+        qsort(expected, count, sizeof *expected, by_time);
+        size_t found;
+        const uint64_t *presence;
+        const uint32_t *order = column_writer_sorted(writer, &found, &presence);
+        assert_int_equal(found, count);
+        assert_int_equal(bitset_count(presence, total), count);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(order[i], expected[i].row);
+            assert_true(bitset_get(presence, order[i]));
+        }
+        column_writer_free(writer);
+        column_free(sealed);
+        column_free(parts[0]);
+        column_free(parts[1]);
+        byte_writer_fini(&bytes);
+        free(expected);
+        free(maps);
+    }
 }
 
 /* ---- sets that are sparse against many rows: CRoaring's part of the evaluation */
@@ -592,7 +696,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_filters), cmocka_unit_test(test_visit),
-        cmocka_unit_test(test_large),          cmocka_unit_test(test_sparse),
+        cmocka_unit_test(test_large),          cmocka_unit_test(test_large_merge),
+        cmocka_unit_test(test_order),          cmocka_unit_test(test_sparse),
         cmocka_unit_test(test_negative_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -223,6 +223,39 @@ static void test_rows(void **state)
     guarded_free(&query_memory);
 }
 
+/* Rows of one array, as a stream that ends at the page, backwards, and one of them again and again. */
+static void test_streams(void **state)
+{
+    (void)state;
+    rng random;
+    rng_init(&random, 4);
+    guarded memory = guarded_new((ROWS + 1) * LENGTH_MAX * sizeof(float));
+    for (size_t n = 1; n != SIZE_MAX; n = next_length(n)) {
+        float *array = guarded_floats(&memory, (ROWS + 1) * n);
+        const float *query = array;
+        fill(array, (ROWS + 1) * n, PLAIN, &random);
+        const float *orders[3][ROWS];
+        for (size_t i = 0; i < ROWS; i++) {
+            orders[0][i] = array + (i + 1) * n;
+            orders[1][i] = array + (ROWS - i) * n;
+            orders[2][i] = array + ROWS * n;
+        }
+        for (size_t t = 0; t < tiers_count; t++) {
+            for (size_t order = 0; order < 3; order++) {
+                const float *const *rows = orders[order];
+                float dots[ROWS], squares[ROWS];
+                tiers[t]->dot_rows(query, rows, ROWS, n, dots);
+                tiers[t]->l2_rows(query, rows, ROWS, n, squares);
+                for (size_t i = 0; i < ROWS; i++) {
+                    assert_same(dots[i], kernels_scalar.dot(query, rows[i], n), "dot_rows", n);
+                    assert_same(squares[i], kernels_scalar.l2(query, rows[i], n), "l2_rows", n);
+                }
+            }
+        }
+    }
+    guarded_free(&memory);
+}
+
 /* ---------------------------------------------------------------- rotation */
 
 static void naive_hadamard(const double *from, double *to, size_t n)
@@ -350,9 +383,10 @@ static void test_dispatch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pairs),       cmocka_unit_test(test_definition),
-        cmocka_unit_test(test_rows),        cmocka_unit_test(test_hadamard),
-        cmocka_unit_test(test_elementwise), cmocka_unit_test(test_dispatch),
+        cmocka_unit_test(test_pairs),    cmocka_unit_test(test_definition),
+        cmocka_unit_test(test_rows),     cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_hadamard), cmocka_unit_test(test_elementwise),
+        cmocka_unit_test(test_dispatch),
     };
     return cmocka_run_group_tests(tests, find_tiers, NULL);
 }

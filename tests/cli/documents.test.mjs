@@ -124,6 +124,23 @@ test('export of 3,000 documents crosses pages and segments', (t) => {
   }
 });
 
+test('a refused collection leaves no database behind', (t) => {
+  const { path, write } = folder(t);
+  const db = path('db');
+  const schema = write('schema.json', '{"fields": {"v": {"type": "vector", "dims": 0}}}');
+  const documents = write('some.jsonl', '{"id": "a"}\n');
+  for (const [code, ...args] of [
+    ['SCHEMA', 'create', db, '--schema', schema],
+    ['INVALID', 'create', db, '--dims', '3', '--collection', 'not a name'],
+    ['SCHEMA', 'create', db, '--dims', '3', '--field', 'not a name'],
+    ['SCHEMA', 'import', db, documents, '--create', '--schema', schema],
+    ['INVALID', 'import', db, documents, '--create', '--dims', '3', '-c', 'not a name'],
+  ]) {
+    fails(args, code, /./);
+    assert.equal(existsSync(db), false, args.join(' '));
+  }
+});
+
 test('a database that is not there says how to make one', (t) => {
   const { path } = folder(t);
   const commands = [
@@ -137,7 +154,8 @@ test('a database that is not there says how to make one', (t) => {
     ['backup', path('db'), path('file')],
   ];
   for (const args of commands) fails(args, 'NOTFOUND', /veer create .*--dims N/);
-  fails(['check', path('db')], 'NOTFOUND', /db/);
+  fails(['check', path('db')], 'NOTFOUND', /db: there is no database here \[/);
+  fails(['create', path('none/db'), '--dims', '3'], 'NOTFOUND', /none\/db: the folder/);
   assert.equal(existsSync(path('db')), false);
 });
 

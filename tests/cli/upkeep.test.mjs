@@ -81,7 +81,17 @@ test('info: a table for people, everything as JSON', (t) => {
   const table = ok(['info', db]);
   assert.match(table, /^collection +documents +fields$/m);
   assert.match(table, /^documents +499 +vector \(vector 16 l2\)$/m);
-  assert.match(table, /tier +\w+/);
+  const figure = (label) => new RegExp(`^${label} +([\\d,. ]+(B|[KMG]iB)?)$`, 'm').exec(table)?.[1];
+  assert.equal(figure('rows stored'), String(info.stats.rows));
+  assert.equal(
+    figure('of them replaced or deleted, until compaction'),
+    String(info.stats.tombstones),
+  );
+  for (const label of ['log: the latest writes', 'superblocks', 'in all', 'opened segments']) {
+    assert.match(figure(label) ?? label, / ([KM]i)?B$/);
+  }
+  assert.match(table, new RegExp(`^veer [\\d.]+, compares with ${info.stats.tier}$`, 'm'));
+  assert.doesNotMatch(table, /memory\.|storage\.|tombstones/); // the engine's names are for --json
 });
 
 test('check: ok on what is whole, in words and as JSON', (t) => {

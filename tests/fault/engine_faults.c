@@ -1,6 +1,11 @@
-/* Every allocation and every I/O call of a database's life fails in turn: an error or success, never a crash, a leak or a
- * lost acknowledged transaction. And the life is the same when storage has to wait. */
+/* Allocations and I/O calls of a database's life fail in turn: an error or success, never a crash, a leak or a
+ * lost acknowledged transaction. And the life is the same when storage has to wait.
+ *
+ * Every I/O call fails once. Allocations are many and come from few places: a first life notes the stack of each,
+ * and of those with the same stack the first, the last and some between fail. */
+#include <execinfo.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/memory.h"
 #include "fault/scenario.h"
@@ -26,10 +31,77 @@ static void check_state(const veer_io *io, const scenario *run, bool maybe_more,
                  state, run->acknowledged_count, run->begun_count, error.message);
 }
 
+/* ---- which allocations */
+
+#define STACK_FRAMES 30
+#define CALLS_MAX 20000u
+#define BETWEEN 3u /* of those with one stack, besides the first and the last */
+
+typedef struct stacks {
+    veer_allocator allocator; /* notes the stack of each call and passes it on */
+    veer_allocator base;
+    uint64_t hashes[CALLS_MAX];
+    size_t count;
+} stacks;
+
+static uint64_t stack_hash(void)
+{
+    void *frames[STACK_FRAMES];
+    int count = backtrace(frames, STACK_FRAMES);
+    uint64_t hash = (uint64_t)count;
+    for (int i = 0; i < count; i++)
+        hash = (hash ^ (uint64_t)(uintptr_t)frames[i]) * 0x9E3779B97F4A7C15u;
+    return hash;
+}
+
+static void *noting_allocate(void *context, size_t bytes, size_t alignment)
+{
+    stacks *self = context;
+    assert_true(self->count < CALLS_MAX);
+    self->hashes[self->count++] = stack_hash();
+    return self->base.allocate(self->base.context, bytes, alignment);
+}
+
+static void noting_release(void *context, void *memory, size_t bytes, size_t alignment)
+{
+    stacks *self = context;
+    self->base.release(self->base.context, memory, bytes, alignment);
+}
+
+static void note_stacks(stacks *self)
+{
+    veer_io io;
+    self->base = *memory_default();
+    self->allocator = (veer_allocator){noting_allocate, noting_release, self};
+    self->count = 0;
+    new_memory(&io);
+    scenario run = {.allocator = &self->allocator, .io = &io, .sync = "full", .retry = true};
+    scenario_run(&run);
+    assert_int_equal(run.failed, VEER_OK);
+    io_memory_free(&io);
+}
+
+/* Whether call n is chosen, by its place among those with its stack. */
+static bool is_chosen(const stacks *self, size_t n)
+{
+    size_t before = 0, behind = 0;
+    for (size_t i = 0; i < n; i++)
+        before += self->hashes[i] == self->hashes[n];
+    for (size_t i = n + 1; i < self->count; i++)
+        behind += self->hashes[i] == self->hashes[n];
+    size_t step = (before + behind) / (BETWEEN + 1) + 1;
+    return before % step == 0 || behind == 0;
+}
+
 static void allocations(bool forever)
 {
-    uint64_t n = 0;
+    static stacks noted;
+    uint64_t n = 0, points = 0;
+    note_stacks(&noted);
     for (;; n++) {
+        /* Calls behind the noted ones, if any, all fail. */
+        if (n < noted.count && !is_chosen(&noted, n)) continue;
+        points++;
         fault_allocator allocator;
         veer_io io;
         new_memory(&io);
@@ -50,7 +122,8 @@ static void allocations(bool forever)
         io_memory_free(&io);
         if (!fired) break;
     }
-    print_message("allocations: %llu points\n", (unsigned long long)n);
+    print_message("allocations: %llu points of %llu\n", (unsigned long long)points,
+                  (unsigned long long)n);
 }
 
 static void test_allocations_once(void **state)

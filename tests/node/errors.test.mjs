@@ -3,7 +3,7 @@
 // budget: 5 s
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -182,7 +182,16 @@ describe('opening', () => {
       return true;
     });
 
-  test('what is not there', () => fails('NOTFOUND', [/create/], path()));
+  test('what is not there is made only when it is asked for', async () => {
+    const none = path();
+    const says = [new RegExp(none), /no database/, /"create": true/];
+    await fails('NOTFOUND', says, none);
+    await fails('NOTFOUND', says, none, { create: false });
+    await fails('NOTFOUND', says, none, { create: true, mode: 'readonly' });
+    assert.equal(existsSync(none), false);
+    mkdirSync(none);
+    await fails('NOTFOUND', says, none);
+  });
   test('an unknown option', () => fails('OPTION', [/colour/], 'memory:', { colour: 'red' }));
   test('an option out of its range', () =>
     fails('OPTION', [/walBytes/], 'memory:', { walBytes: 1 }));
@@ -209,11 +218,13 @@ describe('opening', () => {
     const folder = path();
     mkdirSync(folder);
     writeFileSync(join(folder, 'meta'), 'something else');
-    await fails('FORMAT', [], folder, { create: true });
+    await fails('FORMAT', [new RegExp(folder)], folder, { create: true });
     const file = path('file');
     writeFileSync(file, Buffer.alloc(20_000, 7));
-    await fails('FORMAT', [], file);
-    await fails('FORMAT', [], new Uint8Array(0));
+    await fails('FORMAT', [new RegExp(file), /not a Veer database/], file);
+    await fails('FORMAT', [/given bytes/], new Uint8Array(0));
+    const named = Object.defineProperty(new Blob(['x']), 'name', { value: 'letter.txt' });
+    await fails('FORMAT', [/letter\.txt/], named);
   });
 
   test('a second time', async () => {

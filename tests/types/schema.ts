@@ -152,6 +152,11 @@ export async function searches(): Promise<void> {
   // @ts-expect-error not selected
   void some.hits[0]!.document.year;
 
+  const all = await notes.get('a', { select: '*' });
+  isSame<NonNullable<typeof all>['embedding'], Float32Array | null | undefined>(true);
+  // @ts-expect-error a text that is not '*'
+  await notes.get('a', { select: 'all' });
+
   const none = await notes.search({ vector: vector384, select: false });
   isSame<typeof none, SearchResult<undefined>>(true);
 

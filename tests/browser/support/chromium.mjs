@@ -1,4 +1,5 @@
-// Debian's Chromium by playwright-core, with a profile that lives as long as the test file.
+// The browser of the tests, with a profile that lives as long as the test file: Debian's Chromium by
+// playwright-core; or, where VEER_BROWSER is "firefox", Debian's Firefox (firefox.mjs).
 
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,12 +8,18 @@ import { after, before } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
+import { launchFirefox, skip as skipFirefox } from './firefox.mjs';
 import { serve } from './server.mjs';
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const isFirefox = process.env.VEER_BROWSER === 'firefox';
+const skipChromium = existsSync(executablePath) ? false : `${executablePath} is not there`;
 
 /** Why browser tests cannot run here, or false. */
-export const skip = existsSync(executablePath) ? false : `${executablePath} is not there`;
+export const skip = isFirefox ? skipFirefox : skipChromium;
+
+/** Why tests cannot run here that need Chromium's own protocol, or false. */
+export const skipWithoutDevtools = isFirefox ? 'there is no such command in Firefox' : skip;
 
 const args = [
   '--no-sandbox',
@@ -29,13 +36,15 @@ export const launchOptions = { executablePath, args, headless: true };
  * a page of the server's origin, whose errors fail the test.
  */
 export function useBrowser(served) {
-  const profile = mkdtempSync(join(tmpdir(), 'veer-chromium-'));
+  const profile = mkdtempSync(join(tmpdir(), 'veer-browser-'));
   const use = { context: undefined, server: undefined, errors: [] };
 
   before(async () => {
     if (skip) return;
     use.server = await serve(served);
-    use.context = await chromium.launchPersistentContext(profile, launchOptions);
+    use.context = isFirefox
+      ? await launchFirefox(profile)
+      : await chromium.launchPersistentContext(profile, launchOptions);
   });
   after(async () => {
     await use.context?.close();
