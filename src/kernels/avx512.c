@@ -88,12 +88,14 @@ AVX512_INLINE float one_row(const float *a, const float *b, size_t n, bool squar
 AVX512_INLINE void many_rows(const float *query, const float *const *rows, size_t count, size_t n,
                              bool squared, float *results)
 {
-    for (size_t row = 0; row < GROUP && row < count; row++) {
+    /* Rows of a stream are best read one by one. */
+    bool is_stream = kernel_is_stream(rows, count, n);
+    for (size_t row = 0; row < GROUP && row < count && !is_stream; row++) {
         for (size_t i = 0; i < n; i += LANES)
             prefetch_line(rows[row] + i);
     }
     size_t row = 0;
-    for (; row + GROUP <= count; row += GROUP) {
+    for (; row + GROUP <= count && !is_stream; row += GROUP) {
         const float *later[GROUP];
         for (size_t j = 0; j < GROUP; j++)
             later[j] = rows[row + j + GROUP < count ? row + j + GROUP : row + j];
