@@ -365,8 +365,10 @@ static void test_damage_is_seen(void **state)
     world_free(&w);
 }
 
-int main(void)
+/* The argument is a pattern of the tests to run: all take long under emulation. */
+int main(int argc, char **argv)
 {
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recall),         cmocka_unit_test(test_same_on_every_tier),
         cmocka_unit_test(test_seed_decides),   cmocka_unit_test(test_shortage),

@@ -201,8 +201,10 @@ static void test_shortage(void **state)
     assert_null(fault_allocator_fini(&f));
 }
 
-int main(void)
+/* The argument is a pattern of the tests to run: all take long under emulation. */
+int main(int argc, char **argv)
 {
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keeps_lengths_and_angles),
         cmocka_unit_test(test_matrix_is_orthonormal),

@@ -45,6 +45,14 @@ static void read_flags(char *flags, size_t room)
 
 static bool machine_has(const tier_flags *tier, const char *flags)
 {
+    const char *names = getenv("VEER_EXPECTED_TIERS");
+    if (names != NULL) {
+        for (size_t length; *names != 0; names += length + (names[length] == ' ')) {
+            length = strcspn(names, " ");
+            if (length == strlen(tier->name) && memcmp(names, tier->name, length) == 0) return true;
+        }
+        return false;
+    }
     for (size_t i = 0; tier->flags[i] != NULL; i++) {
         char word[32];
         snprintf(word, sizeof word, " %s ", tier->flags[i]);
