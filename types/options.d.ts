@@ -36,8 +36,8 @@ export interface OpenOptions {
   readonly walBytes?: number | undefined;
   /** A segment is sealed at this many bytes. */
   readonly segmentBytes?: number | undefined;
-  /** Of the rotation; the same seed gives the same codes. */
-  readonly seed?: number | undefined;
+  /** Vectors of a sealed segment from which it gets a graph. Default 20000; 0: never. */
+  readonly graphRows?: number | undefined;
   /**
    * Where the engine runs. true: in a worker of its own (default in a page of a browser); false:
    * in this thread (default elsewhere); a URL: in a worker made from that script, which imports

@@ -209,6 +209,11 @@ typedef struct segment_codes {
 veer_status segment_codes_run(const segment_vectors *vectors, size_t run, segment_codes *out,
                               bool *found, veer_error *error);
 
+/* The graph over a sealed segment's vectors, or NULL: there is none. */
+struct graph;
+veer_status segment_graph(const segment_vectors *vectors, const struct graph **out,
+                          veer_error *error);
+
 size_t segment_core_memory(const segment_core *core);
 
 /* ---------------------------------------------------------------- versions */

@@ -102,7 +102,8 @@ static veer_status make_results(executor *run, size_t queries, const uint32_t *o
     memcpy(results->offsets, offsets, (queries + 1) * sizeof *offsets);
     if (run->field) fill_distances(run, results);
     results->is_exact = run->is_exact;
-    results->visited = run->is_exact ? run->compared : run->scanned + run->compared - run->reranked;
+    results->visited =
+        run->is_exact ? run->compared : run->scanned + run->walked + run->compared - run->reranked;
     arena_reset(run->scratch);
     veer_status status =
         results_fill(results, run->collection, select, run->hits, run->scratch, error);

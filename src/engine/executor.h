@@ -13,6 +13,7 @@
 #define VEER_ENGINE_EXECUTOR_H
 
 #include "engine/results.h"
+#include "index/graph.h"
 
 /* One segment as this run sees it. */
 typedef struct search_part {
@@ -30,7 +31,8 @@ typedef struct search_run {
     const float *centre;
     const uint64_t *live; /* bit 0 is ordinal `first`; NULL: all */
     uint32_t part, first, count;
-    bool has_new_centre; /* another one than the run before */
+    const graph *graph; /* is walked instead of a scan; NULL: none, or it would cost more */
+    size_t effort;      /* of the walk */
 } search_run;
 
 /* Ordinals without codes. */
@@ -70,7 +72,6 @@ typedef struct executor {
     search_batch *batch;
     topk_entry *entries; /* k + offset, or fewer where fewer match */
     uint64_t matches;    /* rows, or vectors of the field, that may be results */
-    uint64_t coded;      /* ordinals under codes */
     size_t wanted;       /* min(k + offset, matches) */
     bool is_exact;       /* the plan */
 
@@ -79,7 +80,7 @@ typedef struct executor {
 
     /* What really happened. */
     bool is_timed;
-    uint64_t scanned, compared, reranked, candidates;
+    uint64_t scanned, walked, compared, reranked, candidates;
     double mask_ms, scan_ms, rerank_ms, fetch_ms;
 } executor;
 
@@ -99,8 +100,9 @@ veer_status executor_rows(veer_database *database, const collection_version *col
 
 /* Finds code runs and gaps, and decides between exact comparison and codes. */
 veer_status executor_plan(executor *run, veer_error *error);
-/* Rows that the plan expects to scan and to rerank for one query. */
+/* Rows that the plan expects to scan, to meet in graphs and to rerank for one query. */
 uint64_t executor_scan_estimate(const executor *run);
+uint64_t executor_walk_estimate(const executor *run);
 uint64_t executor_rerank_estimate(const executor *run);
 /* Compares every live ordinal in [first, end) of a part; `known` (may be NULL) learns the
  * distances. */
@@ -115,8 +117,20 @@ veer_status executor_search(executor *run, const float *vector, veer_error *erro
 veer_status executor_fetch(executor *run, uint32_t part, uint32_t ordinal, veer_error *error);
 /* Distances of the batch, into the heap; empties it. */
 void executor_flush(executor *run, const flat_query *query, topk *heap, flat_candidates *known);
+/* Distances of so many items into the heap, which `known` (may be NULL) learns too. */
+veer_status executor_rerank_items(executor *run, const flat_query *query,
+                                  const flat_candidate *items, size_t count, topk *heap,
+                                  flat_candidates *known, veer_error *error);
 veer_status executor_rerank(executor *run, const flat_query *query, flat_candidates *candidates,
                             topk *heap, veer_error *error);
+
+/* executor_walk.c */
+
+/* Gives the run the graph of its segment if walking it costs less than scanning. */
+veer_status executor_plan_walk(executor *run, search_run *codes, veer_error *error);
+/* Walks the graph of run number `index` and reranks what it finds; has_walked false: too little. */
+veer_status executor_walk(executor *run, const flat_query *query, size_t index, topk *heap,
+                          flat_candidates *candidates, bool *has_walked, veer_error *error);
 
 /* executor.c */
 

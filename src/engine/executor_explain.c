@@ -47,12 +47,21 @@ static void put_operators(byte_writer *to, const executor *run, size_t queries, 
     if (run->field && run->is_exact) {
         put_operator(to, "compare", run->matches * queries, run->compared, run->scan_ms);
     } else if (run->field) {
+        uint64_t walks = executor_walk_estimate(run);
+        if (walks > 0) put_operator(to, "walk", walks * queries, run->walked, run->scan_ms);
         put_operator(to, "scan", executor_scan_estimate(run) * queries, run->scanned, run->scan_ms);
         put_operator(to, "rerank", executor_rerank_estimate(run) * queries, run->reranked,
                      run->rerank_ms);
     }
     put_operator(to, "fetch", (uint64_t)run->k * queries, rows, run->fetch_ms);
     json_close(to, ']');
+}
+
+static const char *method(const executor *run)
+{
+    if (!run->field) return "list";
+    if (run->is_exact) return "exact";
+    return executor_walk_estimate(run) > 0 ? "graph" : "scan";
 }
 
 veer_status executor_explain(const executor *run, veer_results *results, veer_error *error)
@@ -64,7 +73,7 @@ veer_status executor_explain(const executor *run, veer_results *results, veer_er
     json_unsigned(&to, "offset", run->offset);
     json_string(&to, "vector", run->field ? run->field->name : NULL);
     json_unsigned(&to, "queries", results->queries);
-    json_string(&to, "method", !run->field ? "list" : run->is_exact ? "exact" : "scan");
+    json_string(&to, "method", method(run));
     json_bool(&to, "exact", run->is_exact);
     if (run->field) json_real(&to, "recall", run->is_exact ? 1.0 : run->recall);
     if (run->field && !run->is_exact) {

@@ -44,8 +44,9 @@ void executor_flush(executor *run, const flat_query *query, topk *heap, flat_can
 
 /* One round: all of `items`. After the first VEER_PENDING, and with `heap` NULL, nothing is
  * compared, only asked for. */
-static veer_status rerank_items(executor *run, const flat_query *query, const flat_candidate *items,
-                                size_t count, topk *heap, veer_error *error)
+veer_status executor_rerank_items(executor *run, const flat_query *query,
+                                  const flat_candidate *items, size_t count, topk *heap,
+                                  flat_candidates *known, veer_error *error)
 {
     veer_status status = VEER_OK;
     arena_mark mark = arena_save(run->scratch);
@@ -56,7 +57,7 @@ static veer_status rerank_items(executor *run, const flat_query *query, const fl
         if (one == VEER_PENDING) status = one;
         if (one != VEER_OK && one != VEER_PENDING) return one;
         if (run->batch->count < EXECUTOR_BATCH && i + 1 < count) continue;
-        if (status == VEER_OK && heap) executor_flush(run, query, heap, NULL);
+        if (status == VEER_OK && heap) executor_flush(run, query, heap, known);
         run->batch->count = 0;
         arena_restore(run->scratch, mark);
     }
@@ -72,8 +73,8 @@ veer_status executor_rerank(executor *run, const flat_query *query, flat_candida
         const flat_candidate *items = NULL;
         size_t count = flat_candidates_next(candidates, topk_threshold(heap), BATCH_ROWS, &items);
         if (count == 0) return status;
-        veer_status one =
-            rerank_items(run, query, items, count, status == VEER_OK ? heap : NULL, error);
+        veer_status one = executor_rerank_items(run, query, items, count,
+                                                status == VEER_OK ? heap : NULL, NULL, error);
         if (one != VEER_OK && one != VEER_PENDING) return one;
         if (one == VEER_PENDING) status = one;
         /* Before the threshold has settled the rest is not known. */

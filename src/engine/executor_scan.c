@@ -61,7 +61,6 @@ static veer_status add_run(executor *run, uint32_t part, const segment_codes *co
     const uint64_t *live = run->parts[part].live;
     VEER_TRY(grow(run->prepared, (void **)&run->runs, &run->runs_capacity, run->runs_count,
                   sizeof *run->runs, error));
-    const float *former = run->runs_count > 0 ? run->runs[run->runs_count - 1].centre : NULL;
     run->runs[run->runs_count++] = (search_run){
         .blocks = codes->blocks,
         .centre = codes->centre,
@@ -69,10 +68,8 @@ static veer_status add_run(executor *run, uint32_t part, const segment_codes *co
         .part = part,
         .first = codes->first,
         .count = end - codes->first,
-        .has_new_centre = !former || !same_centre(run, former, codes->centre),
     };
-    run->coded += end - codes->first;
-    return VEER_OK;
+    return executor_plan_walk(run, &run->runs[run->runs_count - 1], error);
 }
 
 static veer_status plan_part(executor *run, uint32_t index, veer_error *error)
@@ -97,8 +94,11 @@ static veer_status plan_part(executor *run, uint32_t index, veer_error *error)
 /* A block is scanned when any of its rows may be a result. */
 uint64_t executor_scan_estimate(const executor *run)
 {
+    uint64_t codes = 0;
+    for (size_t i = 0; i < run->runs_count; i++)
+        codes += run->runs[i].graph ? 0 : run->runs[i].count;
     uint64_t in_blocks = run->matches * FLAT_BLOCK_ROWS;
-    return in_blocks < run->coded ? in_blocks : run->coded;
+    return in_blocks < codes ? in_blocks : codes;
 }
 
 uint64_t executor_rerank_estimate(const executor *run)
@@ -280,13 +280,28 @@ static veer_status search_codes(executor *run, flat_query *query, topk *heap, ve
     if (flat_candidates_init(&candidates, run->wanted, run->scratch) != VEER_OK)
         return error_nomem(error, "a search", run->wanted * sizeof(float));
     VEER_TRY(search_gaps(run, query, heap, &candidates, error));
+    bool waits = false;
+    const float *centre = NULL;
     for (size_t i = 0; i < run->runs_count; i++) {
         const search_run *codes = &run->runs[i];
-        if (codes->has_new_centre) flat_query_centre(query, codes->centre);
+        bool has_walked = false;
+        if (codes->graph) {
+            veer_status status =
+                executor_walk(run, query, i, heap, &candidates, &has_walked, error);
+            if (status == VEER_PENDING)
+                waits = true;
+            else
+                VEER_TRY(status);
+        }
+        if (has_walked) continue;
+        if (!centre || !same_centre(run, centre, codes->centre))
+            flat_query_centre(query, codes->centre);
+        centre = codes->centre;
         if (flat_scan(run->space, query, codes->blocks, codes->count, codes->live, (uint32_t)i,
                       &candidates) != VEER_OK)
             return error_nomem(error, "the candidates of a search", candidates.count);
     }
+    if (waits) return VEER_PENDING;
     run->scanned += candidates.seen;
     run->candidates += candidates.count;
     double scanned = run->is_timed ? clock_monotonic_ms() : 0;

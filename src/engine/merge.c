@@ -66,8 +66,24 @@ static bool choose_all(const collection_version *collection, size_t n, size_t *f
     return false;
 }
 
-bool merge_choose(const version *present, bool compact, size_t *collection, size_t *first,
-                  size_t *count, merge_reason *why)
+static bool choose_graph(const version *present, uint64_t rows, size_t *collection, size_t *first)
+{
+    for (size_t c = 0; c < present->collections_count; c++) {
+        const collection_version *each = present->collections[c];
+        size_t n = sealed_count(each);
+        for (size_t i = 0; i < n; i++) {
+            if (!sealed_wants_graph(each->segments[i].core->as.sealed, each->schema, rows))
+                continue;
+            *collection = c;
+            *first = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool merge_choose(const version *present, bool compact, uint64_t graph_rows, size_t *collection,
+                  size_t *first, size_t *count, merge_reason *why)
 {
     for (size_t c = 0; c < present->collections_count; c++) {
         const collection_version *each = present->collections[c];
@@ -85,5 +101,7 @@ bool merge_choose(const version *present, bool compact, size_t *collection, size
             return true;
         }
     }
-    return false;
+    *count = 1;
+    *why = MERGE_GRAPH;
+    return choose_graph(present, graph_rows, collection, first);
 }

@@ -47,6 +47,7 @@ typedef struct database_options {
     uint64_t cache_bytes;
     uint64_t wal_bytes;
     uint64_t segment_bytes;
+    uint64_t graph_rows;
 } database_options;
 veer_status database_options_read(const char *json, const veer_allocator *allocator,
                                   database_options *options, veer_error *error);

@@ -40,7 +40,9 @@
     INTEGER(",", "walBytes", wal_bytes, 65536, 1099511627776, OPTION_SEGMENT_BYTES,         \
             "size of the log that asks for a checkpoint")                                   \
     INTEGER(",", "segmentBytes", segment_bytes, 65536, 1099511627776, OPTION_SEGMENT_BYTES, \
-            "size at which the active segment is sealed")
+            "size at which the active segment is sealed")                                   \
+    INTEGER(",", "graphRows", graph_rows, 0, 2147483647, 20000,                             \
+            "vectors of a sealed segment from which it gets a graph; 0: never")
 
 /* A search request's keys but "filter" and "select", which need a schema. */
 #define REQUEST_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                  \

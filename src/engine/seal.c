@@ -7,9 +7,21 @@
 
 /* ---------------------------------------------------------------- life */
 
+/* The entry of a segment as it is, without the derived streams that it has lost. */
+static void keep_streams(builder *made, const sealed *from)
+{
+    sealed_entry entry = from->entry;
+    entry.derived = made->entry.derived;
+    entry.derived_count = 0;
+    for (size_t i = 0; i < from->entry.derived_count; i++)
+        if (from->derived[i]) entry.derived[entry.derived_count++] = from->entry.derived[i];
+    made->entry = entry;
+    made->kept = entry.derived_count;
+}
+
 veer_status builder_new(veer_database *database, const collection_version *collection,
                         const segment_ref *parts, size_t parts_count, uint64_t number,
-                        uint64_t generation, bool derived_only, builder **out, veer_error *error)
+                        uint64_t generation, builder_goal goal, builder **out, veer_error *error)
 {
     *out = NULL;
     const veer_allocator *allocator = database->allocator;
@@ -19,7 +31,8 @@ veer_status builder_new(veer_database *database, const collection_version *colle
     arena_init(&made->scratch, allocator);
     arena_init(&made->lasting, allocator);
     made->generation = generation;
-    made->derived_only = derived_only;
+    made->goal = goal;
+    made->derived_only = goal != BUILDER_SEGMENT;
     made->collection = (collection_version *)(uintptr_t)collection;
     collection_version_acquire(made->collection);
     const schema *schema = collection->schema;
@@ -31,7 +44,7 @@ veer_status builder_new(veer_database *database, const collection_version *colle
     made->part_rows = arena_array(&made->lasting, parts_count + 1, sizeof *made->part_rows);
     made->vectors_of = arena_array(&made->lasting, schema->fields_count + 1, sizeof(uint32_t));
     made->entry.derived =
-        arena_array(&made->lasting, schema->fields_count + 1, sizeof *made->entry.derived);
+        arena_array(&made->lasting, SEALED_STREAMS_MAX, sizeof *made->entry.derived);
     if (!made->parts || !made->cursors || !made->vectors || !made->maps || !made->columns ||
         !made->part_rows || !made->vectors_of || !made->entry.derived) {
         builder_free(made);
@@ -46,11 +59,8 @@ veer_status builder_new(veer_database *database, const collection_version *colle
         made->rows_capacity += segment_ref_live(&parts[i]);
         made->parts_count = i + 1;
     }
-    if (derived_only) {
-        sealed_entry keep = parts[0].core->as.sealed->entry;
-        keep.derived = made->entry.derived;
-        keep.derived_count = 0;
-        made->entry = keep;
+    if (made->derived_only) {
+        keep_streams(made, parts[0].core->as.sealed);
         made->rows_capacity = parts[0].rows;
     } else {
         made->entry.number = number;
@@ -60,6 +70,9 @@ veer_status builder_new(veer_database *database, const collection_version *colle
     }
     /* Documents, ids, map, stamps and columns once over the rows, vectors and codes twice a field. */
     made->total_work = (uint64_t)made->rows_capacity * (4 + 2 * schema->vectors_count) + 1;
+    /* A vector in a graph costs as much as a hundred of anything else. */
+    if (goal == BUILDER_GRAPH)
+        made->total_work = made->rows_capacity * (uint64_t)(100 * schema->vectors_count) + 1;
     *out = made;
     return VEER_OK;
 }
@@ -73,10 +86,11 @@ void builder_free(builder *builder)
     if (!builder->is_kept) {
         if (!builder->derived_only && builder->entry.base.name[0])
             database_remove_later(builder->database, &builder->entry.base, 0);
-        for (size_t i = 0; i < builder->entry.derived_count; i++)
+        for (size_t i = builder->kept; i < builder->entry.derived_count; i++)
             database_remove_later(builder->database, &builder->entry.derived[i].stream, 0);
     }
     column_writer_free(builder->column);
+    graph_builder_free(builder->graph);
     memory_array_free(allocator, builder->order, builder->rows_capacity, sizeof *builder->order);
     memory_array_free(allocator, builder->ordered, builder->rows_capacity,
                       sizeof *builder->ordered);
@@ -640,7 +654,7 @@ const char *builder_step_name(const builder *builder)
         [BUILD_ORDER] = "order",     [BUILD_CREATE] = "create", [BUILD_DOCUMENTS] = "documents",
         [BUILD_IDS] = "ids",         [BUILD_ID_MAP] = "id map", [BUILD_STAMPS] = "stamps",
         [BUILD_VECTORS] = "vectors", [BUILD_FINISH] = "finish", [BUILD_CODES] = "codes",
-        [BUILD_COLUMNS] = "columns", [BUILD_DONE] = "done",
+        [BUILD_COLUMNS] = "columns", [BUILD_GRAPH] = "graph",   [BUILD_DONE] = "done",
     };
     return names[builder->step];
 }
@@ -679,6 +693,9 @@ veer_status builder_step(builder *builder, bool *done, veer_error *error)
         break;
     case BUILD_COLUMNS:
         status = builder_columns_step(builder, error);
+        break;
+    case BUILD_GRAPH:
+        status = builder_graph_step(builder, error);
         break;
     case BUILD_DONE:
         break;

@@ -12,11 +12,17 @@
 
 typedef struct builder builder;
 
-/* `parts` (referenced) of a collection's version become segment `number`. With `derived_only`, a sealed segment's lost derived
- * streams are made again: there is one part, and its base is kept. `generation` goes into derived streams' names. */
+typedef enum builder_goal {
+    BUILDER_SEGMENT, /* a new segment with its codes and columns */
+    BUILDER_REPAIR,  /* of a sealed segment, which keeps its base: the codes and columns it lacks */
+    BUILDER_GRAPH,   /* those, and graphs of fields that have none */
+} builder_goal;
+
+/* `parts` (referenced) of a collection's version become segment `number`; there is one where its
+ * base is kept. `generation` goes into derived streams' names. */
 veer_status builder_new(veer_database *database, const collection_version *collection,
                         const segment_ref *parts, size_t parts_count, uint64_t number,
-                        uint64_t generation, bool derived_only, builder **out, veer_error *error);
+                        uint64_t generation, builder_goal goal, builder **out, veer_error *error);
 void builder_free(builder *builder);
 /* Does one piece of work; *done when the entry is complete. VEER_PENDING: call again later. */
 veer_status builder_step(builder *builder, bool *done, veer_error *error);

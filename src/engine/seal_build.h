@@ -17,6 +17,7 @@ typedef enum build_step {
     BUILD_FINISH,
     BUILD_CODES, /* field by field: centre, blocks */
     BUILD_COLUMNS,
+    BUILD_GRAPH, /* field by field */
     BUILD_DONE,
 } build_step;
 
@@ -30,7 +31,10 @@ struct builder {
     segment_ref *parts;
     size_t parts_count;
     uint64_t generation;
-    bool derived_only, is_kept;
+    builder_goal goal;
+    bool derived_only; /* the base is kept, and the first `kept` of the derived streams */
+    size_t kept;
+    bool is_kept;
 
     build_step step;
     uint32_t position; /* rows (or vectors) done in this step */
@@ -68,6 +72,7 @@ struct builder {
     uint32_t *vectors_of;     /* by place in the schema: how many vectors came out */
     double *sum;
     float *centre;
+    graph_builder *graph; /* of the present field */
 
     sealed_entry entry;
     uint64_t done_work, total_work;
@@ -98,7 +103,18 @@ uint32_t builder_vectors_now(const builder *builder, const field *field, uint32_
 /* Up to `count` originals from new ordinal `first`: pointers, valid until the scratch is reset. */
 veer_status builder_originals(builder *builder, uint32_t first, uint32_t count,
                               const float **vectors, veer_error *error);
+/* Whether the entry has the stream already. */
+bool builder_has(const builder *builder, uint32_t kind, uint32_t field);
+/* The field that the step is at, from `field` on; NULL behind the last vector field. */
+const field *builder_vector_field(builder *builder);
+/* A derived stream: the writer for its sections, and its end. */
+veer_status builder_open_stream(builder *builder, const char *kind_name, uint32_t kind,
+                                uint32_t field, veer_error *error);
+veer_status builder_finish_stream(builder *builder, uint32_t field, veer_error *error);
+/* The listed vectors' centre, some of them a call, to builder->centre. */
+veer_status builder_sum_step(builder *builder, const field *field, bool *done, veer_error *error);
 veer_status builder_codes_step(builder *builder, veer_error *error);
 veer_status builder_columns_step(builder *builder, veer_error *error);
+veer_status builder_graph_step(builder *builder, veer_error *error);
 
 #endif

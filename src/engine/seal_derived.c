@@ -1,10 +1,27 @@
-/* The derived streams of a segment that is being built: codes and columns. */
+/* The derived streams of a segment that is being built: codes and columns (graphs: seal_graph.c). */
 #include <string.h>
 
 #include "engine/seal_build.h"
 
-/* Finishes the stream under way and enters it. */
-static veer_status finish_stream(builder *builder, uint32_t field, veer_error *error)
+bool builder_has(const builder *builder, uint32_t kind, uint32_t field)
+{
+    for (size_t i = 0; i < builder->entry.derived_count; i++)
+        if (builder->entry.derived[i].stream.kind == kind &&
+            builder->entry.derived[i].field == field)
+            return true;
+    return false;
+}
+
+const field *builder_vector_field(builder *builder)
+{
+    const schema *schema = builder->collection->schema;
+    while (builder->field < schema->fields_count &&
+           schema->fields[builder->field].type != FIELD_VECTOR)
+        builder->field++;
+    return builder->field < schema->fields_count ? &schema->fields[builder->field] : NULL;
+}
+
+veer_status builder_finish_stream(builder *builder, uint32_t field, veer_error *error)
 {
     uint8_t info[SEALED_INFO_BYTES];
     sealed_info_store(info, &builder->entry, builder->collection->collection->id);
@@ -17,8 +34,8 @@ static veer_status finish_stream(builder *builder, uint32_t field, veer_error *e
     return VEER_OK;
 }
 
-static veer_status open_stream(builder *builder, const char *kind_name, uint32_t kind,
-                               uint32_t field, veer_error *error)
+veer_status builder_open_stream(builder *builder, const char *kind_name, uint32_t kind,
+                                uint32_t field, veer_error *error)
 {
     char name[65];
     segment_derived_name(name, builder->entry.number, kind_name, field, builder->generation);
@@ -30,8 +47,9 @@ static veer_status open_stream(builder *builder, const char *kind_name, uint32_t
 
 #define CODE_FLOATS_A_STEP (64u << 10) /* arbitrary: encoding costs more than copying */
 
-static veer_status sum_step(builder *builder, const field *field, veer_error *error)
+veer_status builder_sum_step(builder *builder, const field *field, bool *done, veer_error *error)
 {
+    *done = false;
     if (builder->position == 0) {
         builder->sum = arena_array(&builder->lasting, field->dims, sizeof *builder->sum);
         builder->centre =
@@ -53,13 +71,13 @@ static veer_status sum_step(builder *builder, const field *field, veer_error *er
     VEER_TRY(flat_centre(field->space, builder->sum, builder->vectors_count, &builder->scratch,
                          builder->centre));
     builder->position = 0;
-    builder->phase = 2;
+    *done = true;
     return VEER_OK;
 }
 
 static veer_status put_centre(builder *builder, const field *field, veer_error *error)
 {
-    VEER_TRY(open_stream(builder, "codes", STREAM_CODES, field->id, error));
+    VEER_TRY(builder_open_stream(builder, "codes", STREAM_CODES, field->id, error));
     VEER_TRY(builder_begin(builder, SECTION_CENTRE, field->id, SEGMENT_BLOCK_BYTES, error));
     VEER_TRY(segment_writer_put(builder->writer, builder->centre,
                                 flat_padded_dims(field->space) * sizeof(float), error));
@@ -89,7 +107,7 @@ static veer_status blocks_step(builder *builder, const field *field, veer_error 
     }
     if (builder->position < builder->vectors_count) return VEER_OK;
     VEER_TRY(builder_end(builder, error));
-    VEER_TRY(finish_stream(builder, field->id, error));
+    VEER_TRY(builder_finish_stream(builder, field->id, error));
     builder->position = 0;
     builder->phase = 0;
     builder->field++;
@@ -99,27 +117,29 @@ static veer_status blocks_step(builder *builder, const field *field, veer_error 
 /* Phases of a field: 0 find its vectors, 1 their sum, 2 the stream and the centre, 3 blocks. */
 veer_status builder_codes_step(builder *builder, veer_error *error)
 {
-    const schema *schema = builder->collection->schema;
-    while (builder->field < schema->fields_count &&
-           schema->fields[builder->field].type != FIELD_VECTOR)
-        builder->field++;
-    if (builder->field == schema->fields_count) {
+    const field *field = builder_vector_field(builder);
+    if (!field) {
         builder->field = 0;
         builder->step = BUILD_COLUMNS;
         return VEER_OK;
     }
-    const field *field = &schema->fields[builder->field];
-    bool listed;
+    if (builder_has(builder, STREAM_CODES, field->id)) {
+        builder->field++;
+        return VEER_OK;
+    }
+    bool done;
     switch (builder->phase) {
     case 0:
-        VEER_TRY(builder_list_vectors(builder, field, &listed, error));
-        if (listed && builder->vectors_count == 0)
+        VEER_TRY(builder_list_vectors(builder, field, &done, error));
+        if (done && builder->vectors_count == 0)
             builder->field++;
-        else if (listed)
+        else if (done)
             builder->phase = 1;
         return VEER_OK;
     case 1:
-        return sum_step(builder, field, error);
+        VEER_TRY(builder_sum_step(builder, field, &done, error));
+        builder->phase += done;
+        return VEER_OK;
     case 2:
         return put_centre(builder, field, error);
     default:
@@ -183,19 +203,22 @@ static veer_status column_step(builder *builder, const field *field, bool *done,
 veer_status builder_columns_step(builder *builder, veer_error *error)
 {
     const schema *schema = builder->collection->schema;
+    if (builder->field == 0 && !builder->writer && builder_has(builder, STREAM_COLUMNS, 0))
+        builder->field = schema->fields_count;
     while (builder->field < schema->fields_count &&
            (schema->fields[builder->field].column == COLUMN_NONE ||
             schema->fields[builder->field].id >= builder->entry.fields_end))
         builder->field++;
     if (builder->field < schema->fields_count) {
         bool done;
-        if (!builder->writer) VEER_TRY(open_stream(builder, "columns", STREAM_COLUMNS, 0, error));
+        if (!builder->writer)
+            VEER_TRY(builder_open_stream(builder, "columns", STREAM_COLUMNS, 0, error));
         VEER_TRY(column_step(builder, &schema->fields[builder->field], &done, error));
         builder->field += done;
         return VEER_OK;
     }
-    if (builder->writer) VEER_TRY(finish_stream(builder, 0, error));
-    builder->done_work = builder->total_work;
-    builder->step = BUILD_DONE;
+    if (builder->writer) VEER_TRY(builder_finish_stream(builder, 0, error));
+    builder->field = 0;
+    builder->step = BUILD_GRAPH;
     return VEER_OK;
 }

@@ -185,8 +185,7 @@ void sealed_free(sealed *sealed)
     memory_free(allocator, sealed, sizeof *sealed);
 }
 
-/* The derived stream of a kind, or NULL: not there, or lost. */
-static segment *derived_file(const sealed *sealed, uint32_t kind, uint32_t field)
+segment *sealed_derived(const sealed *sealed, uint32_t kind, uint32_t field)
 {
     for (size_t i = 0; i < sealed->entry.derived_count; i++)
         if (sealed->entry.derived[i].stream.kind == kind && sealed->entry.derived[i].field == field)
@@ -203,13 +202,28 @@ bool sealed_is_complete(const sealed *sealed, const schema *schema)
         if (field->id >= sealed->entry.fields_end) continue;
         if (field->type == FIELD_VECTOR) {
             if (segment_find(sealed->base, SECTION_ORIGINALS, field->id, &section) &&
-                !derived_file(sealed, STREAM_CODES, field->id))
+                !sealed_derived(sealed, STREAM_CODES, field->id))
                 return false;
         } else if (field->column != COLUMN_NONE) {
             has_columns = true;
         }
     }
-    return !has_columns || derived_file(sealed, STREAM_COLUMNS, 0);
+    return !has_columns || sealed_derived(sealed, STREAM_COLUMNS, 0);
+}
+
+bool sealed_wants_graph(const sealed *sealed, const schema *schema, uint64_t rows)
+{
+    if (rows == 0 || atomic_load(&sealed->goes_without_graph)) return false;
+    for (size_t i = 0; i < schema->fields_count; i++) {
+        const field *field = &schema->fields[i];
+        segment_section section;
+        if (field->type == FIELD_VECTOR &&
+            segment_find(sealed->base, SECTION_ORIGINALS, field->id, &section) &&
+            section.bytes / (field->dims * 4ull) >= rows &&
+            !sealed_derived(sealed, STREAM_GRAPH, field->id))
+            return true;
+    }
+    return false;
 }
 
 uint64_t sealed_bytes(const sealed *sealed)
@@ -262,7 +276,7 @@ static veer_status load_vectors(sealed *sealed, const field *field, sealed_vecto
             return corrupt(sealed, error, "a section of norms is missing");
         VEER_TRY(segment_load(sealed->base, section.index, (const void **)&made->norms, error));
     }
-    segment *codes = derived_file(sealed, STREAM_CODES, field->id);
+    segment *codes = sealed_derived(sealed, STREAM_CODES, field->id);
     segment_section centre;
     uint64_t blocks = (made->count + FLAT_BLOCK_ROWS - 1ull) / FLAT_BLOCK_ROWS;
     if (codes && segment_find(codes, SECTION_CODES, field->id, &section) &&
@@ -273,6 +287,7 @@ static veer_status load_vectors(sealed *sealed, const field *field, sealed_vecto
         made->codes_section = section.index;
         made->centre_section = centre.index;
     }
+    sealed_find_graph(sealed, field, made);
     return VEER_OK;
 }
 

@@ -1,7 +1,7 @@
 /* A sealed segment: immutable files, opened by their headers and loaded when touched.
  *
  *   base      ids, documents, id map, stamps; per vector field originals, norms, presence
- *   derived   codes (one stream a vector field), columns (one stream for all fields)
+ *   derived   codes and graph (one stream each a vector field), columns (one stream for all fields)
  *
  * A derived stream that is lost or damaged costs speed, never answers: without codes rows are compared
  * exactly; columns are made again from the documents. Background work writes them anew.
@@ -12,6 +12,7 @@
 #define VEER_ENGINE_SEALED_H
 
 #include "engine/engine.h"
+#include "index/graph.h"
 
 /* Section kinds and stream kinds: docs/FORMAT.md, "Engine". */
 enum {
@@ -28,10 +29,17 @@ enum {
     SECTION_CENTRE = 20,     /* codes stream, field; f32 x padded dims */
     SECTION_CODES = 21,      /* codes stream, field; blocks of 32 */
     SECTION_COLUMN = 30,     /* columns stream, field */
+    /* Graph stream, field; it has a SECTION_CENTRE too. */
+    SECTION_GRAPH = 40, /* SEALED_GRAPH_BYTES: counts, the step of codes, recall by effort */
+    SECTION_GRAPH_CODES = 41,
+    SECTION_GRAPH_NORMS = 42,
+    SECTION_GRAPH_LINKS = 43,
+    SECTION_GRAPH_ENTRIES = 44,
 };
-enum { STREAM_BASE = 0, STREAM_CODES = 1, STREAM_COLUMNS = 2 };
+enum { STREAM_BASE = 0, STREAM_CODES = 1, STREAM_COLUMNS = 2, STREAM_GRAPH = 3 };
 
-#define SEALED_STREAMS_MAX (2 + VEER_FIELDS_MAX)
+/* Columns; codes and a graph for each vector field. */
+#define SEALED_STREAMS_MAX (2 + 2 * VEER_FIELDS_MAX)
 
 /* What the catalogue says of a segment. */
 typedef struct sealed_entry {
@@ -59,6 +67,10 @@ typedef struct sealed_vectors {
     uint32_t codes_section, centre_section;
     const float *centre;          /* set before blocks */
     _Atomic(const void *) blocks; /* NULL until loaded */
+    segment *graph_file;          /* NULL: no graph */
+    graph graph_loaded;           /* set before graph */
+    _Atomic(const graph *) graph; /* NULL until loaded */
+    atomic_bool graph_is_damaged; /* found while loading: as if there were none */
 } sealed_vectors;
 
 struct sealed {
@@ -71,6 +83,7 @@ struct sealed {
     uint32_t id_texts, id_offsets, map_rows, map_tags, lsns, times; /* sections */
     uint64_t map_slots, id_texts_bytes;
     _Atomic uint64_t removable_from; /* 0: attached; else the generation that attaches it no more */
+    atomic_bool goes_without_graph;  /* building one has failed for want of memory */
     thread_mutex lazy;
     _Atomic(sealed_vectors *) vectors[VEER_FIELDS_MAX]; /* by vector_slot */
     _Atomic(column *) columns[VEER_FIELDS_MAX + 1];     /* by field id */
@@ -84,6 +97,15 @@ void sealed_free(sealed *sealed);
 /* Whether every derived stream that the schema calls for is there. */
 bool sealed_is_complete(const sealed *sealed, const schema *schema);
 uint64_t sealed_bytes(const sealed *sealed); /* on storage */
+/* Whether some vector field of so many vectors or more has no graph and might get one. */
+bool sealed_wants_graph(const sealed *sealed, const schema *schema, uint64_t rows);
+/* The derived stream of a kind, or NULL: not there, or lost. */
+segment *sealed_derived(const sealed *sealed, uint32_t kind, uint32_t field);
+/* sealed_graph.c: finds the field's graph stream among the derived ones. */
+void sealed_find_graph(const sealed *sealed, const field *field, sealed_vectors *vectors);
+
+#define SEALED_GRAPH_BYTES 128u
+void sealed_graph_store(uint8_t head[SEALED_GRAPH_BYTES], const graph *graph, uint32_t padded);
 
 /* The info bytes of a base file. */
 #define SEALED_INFO_BYTES 64u

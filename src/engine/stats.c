@@ -25,6 +25,8 @@ static const char *stream_kind(uint32_t kind)
         return "codes";
     case STREAM_COLUMNS:
         return "columns";
+    case STREAM_GRAPH:
+        return "graph";
     default:
         return "other";
     }

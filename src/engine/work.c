@@ -14,7 +14,7 @@
 #define RELOG_RECORD_BYTES (4u << 20)     /* of one record, at most about */
 #define REMOVE_BYTES ((uint64_t)16 << 20) /* at once, where removing takes time in proportion */
 
-typedef enum job_kind { JOB_SEAL, JOB_MERGE, JOB_REPAIR } job_kind;
+typedef enum job_kind { JOB_SEAL, JOB_MERGE, JOB_REPAIR, JOB_GRAPH } job_kind;
 
 struct job {
     job_kind kind;
@@ -229,8 +229,11 @@ static veer_status job_new(veer_database *database, job_kind kind,
     uint64_t number = database->next_segment_number++;
     uint64_t generation = store_generation(database->store) + 1;
     thread_mutex_unlock(&database->writer);
-    veer_status status = builder_new(database, collection, parts, count, number, generation,
-                                     kind == JOB_REPAIR, &job->builder, error);
+    builder_goal goal = kind == JOB_REPAIR  ? BUILDER_REPAIR
+                        : kind == JOB_GRAPH ? BUILDER_GRAPH
+                                            : BUILDER_SEGMENT;
+    veer_status status = builder_new(database, collection, parts, count, number, generation, goal,
+                                     &job->builder, error);
     if (status != VEER_OK) {
         job_free(database, job);
         return status;
@@ -426,10 +429,13 @@ static veer_status next_job(veer_database *database, bool *idle, veer_error *err
                          &present->collections[c]->segments[first], 1, error);
     } else if (checkpoint) {
         status = end_checkpoint(database, error);
-    } else if (merge_choose(present, database->wants_compact, &c, &first, &count, &why)) {
-        status =
-            job_new(database, why == MERGE_REPAIR ? JOB_REPAIR : JOB_MERGE, present->collections[c],
-                    &present->collections[c]->segments[first], count, error);
+    } else if (merge_choose(present, database->wants_compact, database->options.graph_rows, &c,
+                            &first, &count, &why)) {
+        job_kind kind = why == MERGE_REPAIR  ? JOB_REPAIR
+                        : why == MERGE_GRAPH ? JOB_GRAPH
+                                             : JOB_MERGE;
+        status = job_new(database, kind, present->collections[c],
+                         &present->collections[c]->segments[first], count, error);
     } else {
         database->wants_compact = false;
         *idle = true;
@@ -446,8 +452,12 @@ static veer_status slice(veer_database *database, bool *idle, veer_error *error)
     bool done = false;
     veer_status status = builder_step(database->job->builder, &done, error);
     if (status == VEER_OK && done) return finish_job(database, error);
-    if (status != VEER_OK && status != VEER_PENDING) work_abandon(database);
-    return status;
+    if (status == VEER_OK || status == VEER_PENDING) return status;
+    bool goes_on = status == VEER_E_NOMEM && database->job->kind == JOB_GRAPH;
+    /* A search without the graph is slower, and needs no more memory than before. */
+    if (goes_on) atomic_store(&database->job->parts[0].core->as.sealed->goes_without_graph, true);
+    work_abandon(database);
+    return goes_on ? VEER_OK : status;
 }
 
 const char *work_step_name(const veer_database *database)
@@ -463,7 +473,8 @@ bool work_is_left(veer_database *database)
     version *present = version_acquire(database);
     size_t c, first, count;
     merge_reason why;
-    bool left = merge_choose(present, false, &c, &first, &count, &why);
+    bool left =
+        merge_choose(present, false, database->options.graph_rows, &c, &first, &count, &why);
     version_release(present);
     return left;
 }

@@ -28,6 +28,10 @@
 /* Nearest nodes that are found for a new one before its neighbours are chosen. */
 #define GRAPH_BUILD_EFFORT 100u
 
+/* Mean recall by effort, measured for two numbers of results (graph_measure.c). */
+#define GRAPH_CURVES 2u
+#define GRAPH_EFFORTS 12u
+
 /* A finished graph. All memory is its owner's. */
 typedef struct graph {
     uint32_t count;  /* nodes, at least 1 */
@@ -39,6 +43,7 @@ typedef struct graph {
     const int32_t *norms;    /* count: sum of the code's squares */
     const uint32_t *links;   /* count x degree; what follows a node's last one is GRAPH_NONE */
     const uint32_t *entries; /* nodes */
+    float recalls[GRAPH_CURVES][GRAPH_EFFORTS];
 } graph;
 
 /* Whether every number in it is one that a search may follow. */
@@ -59,6 +64,9 @@ typedef struct graph_result {
 /* VEER_E_NOMEM is the only failure. */
 veer_status graph_search(const flat_space *space, const graph *graph, const flat_query *query,
                          size_t effort, arena *scratch, graph_result *result);
+/* The effort for a mean recall (0 < recall <= 1) of the k nearest, as measured; SIZE_MAX: none that
+ * was measured is enough. */
+size_t graph_effort(const graph *graph, size_t k, double recall);
 /* The distance (veer.h, "Distance") that a rank stands for, as far as codes tell. */
 float graph_estimate(const flat_space *space, const graph *graph, const flat_query *query,
                      int32_t rank);

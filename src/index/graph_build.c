@@ -95,7 +95,10 @@ static bool allocate(graph_builder *b)
     b->entries = memory_array(a, b->entries_capacity, sizeof *b->entries);
     b->walk.visited = memory_array(a, bitset_words(n), sizeof *b->walk.visited);
     b->walk.touched = memory_array(a, bitset_words(n), sizeof *b->walk.touched);
-    b->walk.pool = memory_array(a, b->options.effort + 1, sizeof *b->walk.pool);
+    size_t effort = graph_measure_effort_max();
+    b->pool_capacity = 1 + (effort > b->options.effort ? effort : b->options.effort);
+    b->walk.pool = memory_array(a, b->pool_capacity, sizeof *b->walk.pool);
+    b->nearest = memory_array(a, GRAPH_MEASURED_K, sizeof *b->nearest);
     /* A list and all links back of one batch, at the most. */
     b->near_capacity = b->stride + batch_max(b->count);
     b->near = memory_array(a, b->near_capacity, sizeof *b->near);
@@ -103,7 +106,7 @@ static bool allocate(graph_builder *b)
     if (has_lifts) b->lifts = memory_array(a, n, sizeof *b->lifts);
     return b->centre && b->work && b->codes && b->norms && b->links && b->order && b->heads &&
            b->targets && b->reverses && b->entries && b->walk.visited && b->walk.touched &&
-           b->walk.pool && b->near && (b->lifts || !has_lifts);
+           b->walk.pool && b->near && b->nearest && (b->lifts || !has_lifts);
 }
 
 static void measure_node(const void *context, const uint32_t *nodes, size_t count, int32_t *ranks);
@@ -161,7 +164,8 @@ void graph_builder_free(graph_builder *b)
     memory_array_free(a, b->entries, b->entries_capacity, sizeof *b->entries);
     memory_array_free(a, b->walk.visited, bitset_words(n), sizeof *b->walk.visited);
     memory_array_free(a, b->walk.touched, bitset_words(n), sizeof *b->walk.touched);
-    memory_array_free(a, b->walk.pool, b->options.effort + 1, sizeof *b->walk.pool);
+    memory_array_free(a, b->walk.pool, b->pool_capacity, sizeof *b->walk.pool);
+    memory_array_free(a, b->nearest, GRAPH_MEASURED_K, sizeof *b->nearest);
     memory_array_free(a, b->near, b->near_capacity, sizeof *b->near);
     memory_free(a, b, sizeof *b);
 }
@@ -402,6 +406,9 @@ veer_status graph_builder_step(graph_builder *b, bool *left)
     case GRAPH_REACH:
         status = graph_reach_step(b);
         break;
+    case GRAPH_MEASURE:
+        graph_measure_step(b);
+        break;
     case GRAPH_DONE:
         break;
     }
@@ -427,4 +434,5 @@ void graph_builder_result(const graph_builder *b, graph *graph)
     graph->norms = b->norms;
     graph->links = b->links;
     graph->entries = b->entries;
+    memcpy(graph->recalls, b->recalls, sizeof graph->recalls);
 }

@@ -2,6 +2,7 @@
 #ifndef VEER_INDEX_GRAPH_BUILD_H
 #define VEER_INDEX_GRAPH_BUILD_H
 
+#include "base/topk.h"
 #include "index/flat_internal.h"
 #include "index/graph_walk.h"
 
@@ -9,11 +10,15 @@
  * not by the link. */
 #define GRAPH_SLACK_PER_DEGREE_HALVES 3u
 
+/* The largest k that recall is measured for. */
+#define GRAPH_MEASURED_K 100u
+
 typedef enum graph_phase {
     GRAPH_FIND,    /* the batch's nodes find and choose their neighbours */
     GRAPH_REVERSE, /* the neighbours get links back */
     GRAPH_TRIM,    /* lists to their degree */
     GRAPH_REACH,   /* what no entry leads to is linked */
+    GRAPH_MEASURE, /* what it finds for which effort */
     GRAPH_DONE,
 } graph_phase;
 
@@ -46,7 +51,7 @@ struct graph_builder {
     uint32_t *entries;
     uint32_t entries_count, entries_capacity;
     graph_walk walk;
-    size_t near_capacity;
+    size_t pool_capacity, near_capacity;
     graph_near *near; /* candidates of a list */
 
     graph_phase phase;
@@ -59,6 +64,11 @@ struct graph_builder {
     uint32_t targets_count, reverses_count, reverses_capacity;
 
     uint32_t queue_head, queue_tail; /* of graph_reach.c */
+
+    topk_entry *nearest; /* of graph_measure.c: to its present query */
+    size_t nearest_count;
+    uint32_t measured_queries, measured_walks;
+    float recalls[GRAPH_CURVES][GRAPH_EFFORTS];
 };
 
 /* Squared code distances of a node to others, lifts included. */
@@ -85,8 +95,13 @@ static inline uint32_t graph_list_length(const graph_builder *builder, uint32_t 
 void graph_sort(graph_near *near, size_t count);
 void graph_prune(graph_builder *builder, uint32_t node, graph_near *near, size_t count, bool fill);
 
-/* graph_reach.c: a part of the check; GRAPH_DONE afterwards. */
+/* graph_reach.c: a part of the check; GRAPH_MEASURE afterwards. */
 void graph_reach_begin(graph_builder *builder);
 veer_status graph_reach_step(graph_builder *builder);
+
+/* graph_measure.c: a part of a query; GRAPH_DONE afterwards. */
+size_t graph_measure_effort_max(void);
+void graph_measure_begin(graph_builder *builder);
+void graph_measure_step(graph_builder *builder);
 
 #endif

@@ -79,7 +79,7 @@ static void finish(graph_builder *b)
     }
     b->stride = degree;
     graph_forget(&b->walk);
-    b->phase = GRAPH_DONE;
+    graph_measure_begin(b);
 }
 
 veer_status graph_reach_step(graph_builder *b)

@@ -57,7 +57,9 @@ static void world_open(world *w, uint64_t seed, veer_metric v, veer_metric secon
                    "\"w\":{\"type\":\"vector\",\"dims\":%u,\"metric\":\"%s\"},\"tag\":{\"type\":"
                    "\"keyword\"},\"year\":{\"type\":\"number\"},\"draft\":{\"type\":\"bool\"}}}",
                    DIMS_V, names[v], DIMS_W, names[second]);
-    check(veer_open("memory:", NULL, "{\"sync\":\"none\"}", NULL, &w->database, &error), &error);
+    check(veer_open("memory:", NULL, "{\"sync\":\"none\",\"graphRows\":500}", NULL, &w->database,
+                    &error),
+          &error);
     check(veer_collection_open(w->database, "c", json, &w->collection, &error), &error);
 }
 

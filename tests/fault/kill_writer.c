@@ -26,7 +26,7 @@ static const char schema[] =
     "{\"fields\":{\"v\":{\"type\":\"vector\",\"dims\":8,\"metric\":\"l2\"},\"slot\":{\"type\":"
     "\"number\"}}}";
 static const char options[] =
-    "{\"create\":true,\"sync\":\"full\",\"walBytes\":65536,\"segmentBytes\":65536}";
+    "{\"create\":true,\"sync\":\"full\",\"walBytes\":65536,\"segmentBytes\":65536,\"graphRows\":64}";
 static char directory[64];
 static int cycles = 50;
 

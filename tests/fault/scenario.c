@@ -93,10 +93,11 @@ static veer_status open_both(scenario *scenario, veer_database **database,
 {
     char options[200];
     veer_status status;
-    snprintf(options, sizeof options,
-             "{\"create\":true,\"sync\":\"%s\",\"walBytes\":65536,\"segmentBytes\":262144,"
-             "\"cacheBytes\":65536}",
-             scenario->sync);
+    snprintf(
+        options, sizeof options,
+        "{\"create\":true,\"sync\":\"%s\",\"walBytes\":65536,\"segmentBytes\":262144,\"graphRows\":16,"
+        "\"cacheBytes\":65536}",
+        scenario->sync);
     WAIT(status, veer_open(NULL, scenario->io, options, scenario->allocator, database, error));
     if (status != VEER_OK) return status;
     WAIT(status, veer_collection_open(*database, "docs", schema, collection, error));

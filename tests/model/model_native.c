@@ -43,8 +43,8 @@ static void must(run *run, veer_status status, const veer_error *error, const ch
 }
 
 /* Small logs and segments, so that there are many checkpoints and merges. */
-#define OPTIONS                                                                        \
-    "{\"create\":true,\"sync\":\"none\",\"walBytes\":262144,\"segmentBytes\":1048576," \
+#define OPTIONS                                                                                          \
+    "{\"create\":true,\"sync\":\"none\",\"walBytes\":262144,\"segmentBytes\":1048576,\"graphRows\":300," \
     "\"cacheBytes\":1048576}"
 
 static void open_database(run *run)

@@ -20,6 +20,7 @@ const options = {
   sync: 'none',
   walBytes: 262144,
   segmentBytes: 1048576,
+  graphRows: 300,
   cacheBytes: 1048576,
   autoWork: false,
 };

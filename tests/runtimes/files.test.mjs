@@ -3,6 +3,7 @@
 // budget: 60 s
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
@@ -164,6 +165,15 @@ function locks(runtime) {
       assert.ok(count > last, `${last} was acknowledged, there are ${count}`);
       assert.equal(value, count - 1);
     }
+  });
+
+  test('it is BUSY for the native engine', async () => {
+    const location = path();
+    const speaker = starts(runtime, 'hold', { location });
+    assert.equal(await speaker.next(), 'held');
+    const { stderr } = spawnSync(cli, ['count', location], { encoding: 'utf8' });
+    assert.match(stderr, new RegExp(`process ${speaker.pid} .*\\[BUSY\\]`));
+    await speaker.kill();
   });
 
   test('the native engine holds it: BUSY, until it closes or is killed', async () => {

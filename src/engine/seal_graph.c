@@ -1,0 +1,158 @@
+/* The graph streams of a segment: every vector field that has enough vectors and no graph yet.
+ *
+ * The graph is built in memory (index/graph.h), some of it a step, and written when it is complete.
+ * Stopping in between loses time and nothing else.
+ */
+#include <string.h>
+
+#include "engine/seal_build.h"
+
+#define GRAPH_FLOATS_A_STEP (32u << 10) /* as for codes: rotated and encoded */
+#define GRAPH_STEPS 4u                  /* of the graph's builder; each is some 100 us */
+#define GRAPH_SEED 42u
+
+/* Begins a field; *wanted false: it needs no graph. */
+static veer_status begin_field(builder *builder, const field *field, bool *wanted, bool *done,
+                               veer_error *error)
+{
+    *done = false;
+    *wanted = builder->goal == BUILDER_GRAPH && !builder_has(builder, STREAM_GRAPH, field->id);
+    if (!*wanted) return VEER_OK;
+    VEER_TRY(builder_list_vectors(builder, field, done, error));
+    uint64_t rows = builder->database->options.graph_rows;
+    if (*done) *wanted = builder->vectors_count > 0 && builder->vectors_count >= rows;
+    return VEER_OK;
+}
+
+static veer_status new_graph(builder *builder, const field *field, veer_error *error)
+{
+    graph_options options = {.seed = GRAPH_SEED ^ field->id};
+    if (graph_builder_new(builder->database->allocator, field->space, builder->centre,
+                          builder->vectors_count, &options, &builder->graph) == VEER_OK)
+        return VEER_OK;
+    return error_nomem(error, "a graph", builder->vectors_count);
+}
+
+/* Phases 3 and 4: every vector is shown to the graph. */
+static veer_status give_vectors(builder *builder, const field *field, bool *done, veer_error *error)
+{
+    uint32_t left = builder_vectors_now(builder, field, GRAPH_FLOATS_A_STEP);
+    while (left > 0) {
+        const float *vectors[FLAT_BLOCK_ROWS];
+        uint32_t n = left < FLAT_BLOCK_ROWS ? left : FLAT_BLOCK_ROWS;
+        VEER_TRY(builder_originals(builder, builder->position, n, vectors, error));
+        for (uint32_t i = 0; i < n; i++) {
+            if (builder->phase == 3)
+                graph_builder_measure(builder->graph, vectors[i]);
+            else
+                graph_builder_add(builder->graph, vectors[i]);
+        }
+        builder->position += n;
+        left -= n;
+    }
+    *done = builder->position == builder->vectors_count;
+    if (*done) builder->position = 0;
+    return VEER_OK;
+}
+
+static veer_status link_some(builder *builder, bool *done, veer_error *error)
+{
+    bool left = true;
+    for (uint32_t i = 0; i < GRAPH_STEPS && left; i++) {
+        if (graph_builder_step(builder->graph, &left) != VEER_OK)
+            return error_nomem(error, "a graph", builder->vectors_count);
+    }
+    builder->done_work =
+        (uint64_t)((double)builder->total_work * graph_builder_progress(builder->graph));
+    *done = !left;
+    return VEER_OK;
+}
+
+/* Phases 7 to 12: a section each. */
+static veer_status put_part(builder *builder, const field *field, bool *done, veer_error *error)
+{
+    graph graph;
+    graph_builder_result(builder->graph, &graph);
+    uint32_t padded = flat_padded_dims(field->space);
+    uint8_t head[SEALED_GRAPH_BYTES];
+    sealed_graph_store(head, &graph, padded);
+    const struct {
+        uint16_t kind;
+        const void *data;
+        size_t bytes;
+    } parts[] = {
+        {SECTION_GRAPH, head, sizeof head},
+        {SECTION_CENTRE, graph.centre, padded * sizeof *graph.centre},
+        {SECTION_GRAPH_CODES, graph.codes, (size_t)graph.count * padded},
+        {SECTION_GRAPH_NORMS, graph.norms, graph.count * sizeof *graph.norms},
+        {SECTION_GRAPH_LINKS, graph.links,
+         (size_t)graph.count * graph.degree * sizeof *graph.links},
+        {SECTION_GRAPH_ENTRIES, graph.entries, graph.entries_count * sizeof *graph.entries},
+    };
+    size_t part = (size_t)builder->phase - 7;
+    return builder_put_section(builder, parts[part].kind, field->id, parts[part].data,
+                               parts[part].bytes, done, error);
+}
+
+static veer_status finish_graph(builder *builder, const field *field, bool *done, veer_error *error)
+{
+    VEER_TRY(builder_finish_stream(builder, field->id, error));
+    graph_builder_free(builder->graph);
+    builder->graph = NULL;
+    *done = true;
+    return VEER_OK;
+}
+
+/* Phases of a field: 0 find its vectors, 1 their sum, 2 the graph's memory, 3 measure, 4 encode,
+ * 5 link, 6 the stream, 7 to 12 its sections, 13 its end. */
+static veer_status field_step(builder *builder, const field *field, bool *is_last,
+                              veer_error *error)
+{
+    bool done = true, wanted = true;
+    switch (builder->phase) {
+    case 0:
+        VEER_TRY(begin_field(builder, field, &wanted, &done, error));
+        break;
+    case 1:
+        VEER_TRY(builder_sum_step(builder, field, &done, error));
+        break;
+    case 2:
+        VEER_TRY(new_graph(builder, field, error));
+        break;
+    case 3:
+    case 4:
+        VEER_TRY(give_vectors(builder, field, &done, error));
+        break;
+    case 5:
+        VEER_TRY(link_some(builder, &done, error));
+        break;
+    case 6:
+        VEER_TRY(builder_open_stream(builder, "graph", STREAM_GRAPH, field->id, error));
+        break;
+    case 13:
+        VEER_TRY(finish_graph(builder, field, &done, error));
+        break;
+    default:
+        VEER_TRY(put_part(builder, field, &done, error));
+        break;
+    }
+    *is_last = !wanted || (done && builder->phase == 13);
+    builder->phase += done;
+    return VEER_OK;
+}
+
+veer_status builder_graph_step(builder *builder, veer_error *error)
+{
+    const field *field = builder_vector_field(builder);
+    if (!field) {
+        builder->done_work = builder->total_work;
+        builder->step = BUILD_DONE;
+        return VEER_OK;
+    }
+    bool is_last;
+    VEER_TRY(field_step(builder, field, &is_last, error));
+    if (!is_last) return VEER_OK;
+    builder->phase = 0;
+    builder->field++;
+    return VEER_OK;
+}

@@ -1,0 +1,123 @@
+/* The graph of a sealed segment's vector field: its stream as sections, and back.
+ *
+ * Loading trusts nothing: lengths follow from the head, and every number that a search follows is
+ * looked at once (graph_is_valid). A graph that is lost, damaged or too large for the memory is none:
+ * codes are scanned.
+ */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "engine/sealed.h"
+
+#define GRAPH_VERSION 1u
+#define RECALLS_AT 32u
+
+_Static_assert(RECALLS_AT + sizeof((graph *)0)->recalls == SEALED_GRAPH_BYTES,
+               "docs/FORMAT.md, GRAPH");
+
+void sealed_graph_store(uint8_t head[SEALED_GRAPH_BYTES], const graph *graph, uint32_t padded)
+{
+    memset(head, 0, SEALED_GRAPH_BYTES);
+    store_u32(head, GRAPH_VERSION);
+    store_u32(head + 4, graph->count);
+    store_u32(head + 8, graph->degree);
+    store_u32(head + 12, graph->entries_count);
+    memcpy(head + 16, &graph->step, sizeof graph->step);
+    store_u32(head + 20, padded);
+    memcpy(head + RECALLS_AT, graph->recalls, sizeof graph->recalls);
+}
+
+void sealed_find_graph(const sealed *sealed, const field *field, sealed_vectors *vectors)
+{
+    vectors->graph_file = sealed_derived(sealed, STREAM_GRAPH, field->id);
+}
+
+static bool read_head(const uint8_t *head, const field *field, uint32_t vectors, graph *graph)
+{
+    graph->count = load_u32(head + 4);
+    graph->degree = load_u32(head + 8);
+    graph->entries_count = load_u32(head + 12);
+    memcpy(&graph->step, head + 16, sizeof graph->step);
+    memcpy(graph->recalls, head + RECALLS_AT, sizeof graph->recalls);
+    bool is_valid = load_u32(head) == GRAPH_VERSION && graph->count == vectors &&
+                    graph->degree >= 1 && graph->degree <= GRAPH_DEGREE_MAX &&
+                    load_u32(head + 20) == flat_padded_dims(field->space);
+    for (size_t curve = 0; curve < GRAPH_CURVES; curve++) {
+        for (size_t i = 0; i < GRAPH_EFFORTS; i++)
+            is_valid =
+                is_valid && graph->recalls[curve][i] >= 0 && graph->recalls[curve][i] <= 1.001f;
+    }
+    return is_valid;
+}
+
+/* A section of so many bytes. VEER_E_CORRUPT: another length, or none. */
+static veer_status load_part(const sealed_vectors *vectors, uint16_t kind, uint64_t bytes,
+                             const void **data, veer_error *error)
+{
+    segment_section section;
+    if (!segment_find(vectors->graph_file, kind, vectors->field_id, &section) ||
+        section.bytes != bytes)
+        VEER_FAIL(error, VEER_E_CORRUPT, "a graph has a section of a wrong length");
+    return segment_load(vectors->graph_file, section.index, data, error);
+}
+
+/* All sections are asked for before anything waits. */
+static veer_status load_graph(sealed_vectors *vectors, const field *field, veer_error *error)
+{
+    const void *head = NULL;
+    VEER_TRY(load_part(vectors, SECTION_GRAPH, SEALED_GRAPH_BYTES, &head, error));
+    graph *graph = &vectors->graph_loaded;
+    if (!read_head(head, field, vectors->count, graph))
+        VEER_FAIL(error, VEER_E_CORRUPT, "the head of a graph is wrong");
+    uint64_t padded = flat_padded_dims(field->space), n = graph->count;
+    const void *parts[5] = {NULL};
+    const struct {
+        uint16_t kind;
+        uint64_t bytes;
+    } wanted[5] = {
+        {SECTION_CENTRE, padded * 4},
+        {SECTION_GRAPH_CODES, n * padded},
+        {SECTION_GRAPH_NORMS, n * 4},
+        {SECTION_GRAPH_LINKS, n * graph->degree * 4},
+        {SECTION_GRAPH_ENTRIES, graph->entries_count * 4ull},
+    };
+    bool waits = false;
+    for (size_t i = 0; i < 5; i++) {
+        veer_status status = load_part(vectors, wanted[i].kind, wanted[i].bytes, &parts[i], error);
+        if (status == VEER_PENDING)
+            waits = true;
+        else
+            VEER_TRY(status);
+    }
+    if (waits) return VEER_PENDING;
+    graph->centre = parts[0];
+    graph->codes = parts[1];
+    graph->norms = parts[2];
+    graph->links = parts[3];
+    graph->entries = parts[4];
+    if (!graph_is_valid(field->space, graph))
+        VEER_FAIL(error, VEER_E_CORRUPT, "a graph leads nowhere");
+    return VEER_OK;
+}
+
+veer_status segment_graph(const segment_vectors *vectors, const graph **out, veer_error *error)
+{
+    *out = NULL;
+    sealed_vectors *from = vectors->sealed;
+    if (!from || !from->graph_file || atomic_load(&from->graph_is_damaged)) return VEER_OK;
+    *out = atomic_load_explicit(&from->graph, memory_order_acquire);
+    if (*out) return VEER_OK;
+    sealed *sealed = vectors->core->as.sealed;
+    veer_status status = VEER_OK;
+    thread_mutex_lock(&sealed->lazy);
+    if (!atomic_load(&from->graph)) {
+        status = load_graph(from, vectors->field, error);
+        if (status == VEER_OK)
+            atomic_store_explicit(&from->graph, &from->graph_loaded, memory_order_release);
+        if (status == VEER_E_CORRUPT) atomic_store(&from->graph_is_damaged, true);
+    }
+    thread_mutex_unlock(&sealed->lazy);
+    if (status == VEER_E_CORRUPT || status == VEER_E_NOMEM) return VEER_OK;
+    *out = atomic_load(&from->graph);
+    return status;
+}

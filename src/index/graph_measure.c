@@ -1,0 +1,155 @@
+/* What a graph finds for which effort, measured at the end of building.
+ *
+ * Queries are vectors that are there, each taken out for its own search: a walk never visits it.
+ * What is left is the graph without it, and a query of the same distribution. The true nearest
+ * nodes are found by comparing all codes, then the graph is walked with growing efforts. The mean
+ * recall by effort is kept with the graph; graph_effort reads it backwards.
+ *
+ * Recall is that of code distances. Codes of 8 bits lose next to nothing that three times as many
+ * candidates as results do not bring back.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/topk.h"
+#include "index/graph_build.h"
+
+/* Codes compared in one step. */
+#define COMPARE_A_STEP 8192u
+#define QUERIES 128u
+
+/* Results that are asked for: what lies between is interpolated. */
+static const uint32_t curve_k[GRAPH_CURVES] = {10, GRAPH_MEASURED_K};
+
+static size_t effort_of(size_t curve, size_t place)
+{
+    /* Steps of sqrt(2), from k on. */
+    static const double factors[GRAPH_EFFORTS] = {1, 1.42, 2,  2.83, 4,  5.66,
+                                                  8, 11.3, 16, 22.6, 32, 45.3};
+    return (size_t)(curve_k[curve] * factors[place]);
+}
+
+size_t graph_measure_effort_max(void)
+{
+    return effort_of(GRAPH_CURVES - 1, GRAPH_EFFORTS - 1);
+}
+
+typedef struct query_context {
+    const graph_builder *builder;
+    uint32_t node;
+} query_context;
+
+static void measure(const void *context, const uint32_t *nodes, size_t count, int32_t *ranks)
+{
+    const query_context *query = context;
+    graph_node_distances(query->builder, query->node, nodes, count, ranks);
+}
+
+/* From the end of the order: the nodes that came in last. Entries are at its beginning. */
+static query_context choose_query(const graph_builder *b)
+{
+    return (query_context){b, b->order[b->count - 1 - b->measured_queries % b->count]};
+}
+
+/* Compares the next nodes; the nearest so far are in b->nearest. */
+static void compare_some(graph_builder *b, const query_context *query)
+{
+    uint32_t nodes[GRAPH_DEGREE_MAX];
+    int32_t ranks[GRAPH_DEGREE_MAX];
+    topk heap = {b->nearest, GRAPH_MEASURED_K, b->nearest_count};
+    for (uint32_t done = 0; done < COMPARE_A_STEP && b->position < b->count;) {
+        uint32_t n = 0;
+        for (; n < GRAPH_DEGREE_MAX && b->position < b->count; b->position++) {
+            if (b->position != query->node) nodes[n++] = b->position;
+        }
+        measure(query, nodes, n, ranks);
+        for (uint32_t i = 0; i < n; i++) {
+            /* A rank has 30 bits, f32 24: the key keeps it whole. */
+            uint64_t key = (uint64_t)(uint32_t)ranks[i] << 32 | nodes[i];
+            if ((float)ranks[i] <= topk_threshold(&heap))
+                (void)topk_push(&heap, (float)ranks[i], key);
+        }
+        done += n;
+    }
+    b->nearest_count = heap.count;
+    if (b->position == b->count) topk_sort(&heap);
+}
+
+static int32_t rank_of(const topk_entry *entry)
+{
+    return (int32_t)(uint32_t)(entry->key >> 32);
+}
+
+/* Walks with one effort; a node as near as the k-th true one is found. */
+static void walk_once(graph_builder *b, const query_context *query, size_t curve, size_t place)
+{
+    size_t effort = effort_of(curve, place);
+    size_t k = curve_k[curve] < b->nearest_count ? curve_k[curve] : b->nearest_count;
+    b->walk.measure = measure;
+    b->walk.context = query;
+    b->walk.links = b->links;
+    b->walk.stride = b->stride;
+    b->walk.entries = b->entries;
+    b->walk.entries_count = b->entries_count;
+    b->walk.capacity = effort < b->count ? effort : b->count;
+    (void)graph_visit(&b->walk, query->node);
+    graph_walk_run(&b->walk);
+    size_t found = 0;
+    for (size_t i = 0; i < b->walk.count && found < k; i++) {
+        const graph_near *near = &b->walk.pool[i];
+        found += near->node != query->node && near->rank <= rank_of(&b->nearest[k - 1]);
+    }
+    b->recalls[curve][place] += k > 0 ? (float)found / (float)k / QUERIES : 1.0f / QUERIES;
+}
+
+void graph_measure_begin(graph_builder *b)
+{
+    b->phase = GRAPH_MEASURE;
+    b->position = b->measured_queries = b->measured_walks = 0;
+    b->nearest_count = 0;
+}
+
+void graph_measure_step(graph_builder *b)
+{
+    query_context query = choose_query(b);
+    if (b->position < b->count) {
+        compare_some(b, &query);
+        return;
+    }
+    uint32_t walk = b->measured_walks++;
+    walk_once(b, &query, walk / GRAPH_EFFORTS, walk % GRAPH_EFFORTS);
+    if (b->measured_walks < GRAPH_CURVES * GRAPH_EFFORTS) return;
+    b->position = b->measured_walks = 0;
+    b->nearest_count = 0;
+    if (++b->measured_queries == QUERIES) b->phase = GRAPH_DONE;
+}
+
+/* ---------------------------------------------------------------- reading the curves */
+
+/* The effort, in multiples of k, at which a curve reaches the recall; 0: it does not. */
+static double ratio_at(const float *recalls, size_t curve, double recall)
+{
+    double k = curve_k[curve];
+    for (size_t i = 0; i < GRAPH_EFFORTS; i++) {
+        double here = (double)recalls[i];
+        if (here < recall) continue;
+        double effort = (double)effort_of(curve, i) / k;
+        if (i == 0) return effort;
+        double before = (double)recalls[i - 1];
+        double former = (double)effort_of(curve, i - 1) / k;
+        double share = here > before ? (recall - before) / (here - before) : 1;
+        return former * pow(effort / former, share);
+    }
+    return 0;
+}
+
+size_t graph_effort(const graph *graph, size_t k, double recall)
+{
+    double few = ratio_at(graph->recalls[0], 0, recall);
+    double many = ratio_at(graph->recalls[1], 1, recall);
+    if (few == 0 || many == 0) return SIZE_MAX;
+    if (k <= curve_k[0]) return (size_t)ceil(few * curve_k[0]);
+    if (k >= curve_k[1]) return (size_t)ceil(many * (double)k);
+    double share = log((double)k / curve_k[0]) / log((double)curve_k[1] / curve_k[0]);
+    return (size_t)ceil(pow(few, 1 - share) * pow(many, share) * (double)k);
+}
