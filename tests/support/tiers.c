@@ -9,13 +9,14 @@
 
 typedef struct tier_flags {
     const char *name;
-    const char *flags[7]; /* in /proc/cpuinfo */
+    const char *flags[8]; /* in /proc/cpuinfo */
 } tier_flags;
 
 #if defined(__x86_64__)
 static const tier_flags expected[] = {
     {"avx2", {"avx2", "fma", "f16c", "popcnt"}},
-    {"avx512", {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "avx512_vpopcntdq"}},
+    {"avx512",
+     {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "avx512_vpopcntdq", "gfni"}},
 };
 #elif defined(__aarch64__)
 static const tier_flags expected[] = {{"neon", {NULL}}, {"neon_dot", {"asimddp"}}};
