@@ -82,6 +82,7 @@ export interface Commands {
 
   work: [{ readonly budgetMs: number }, boolean];
   checkpoint: [Record<never, never>, void];
+  optimize: [Record<never, never>, void];
   compact: [Record<never, never>, void];
   stats: [Record<never, never>, string];
   recovery: [Record<never, never>, string];

@@ -101,6 +101,9 @@ export class HeldDatabase implements Database {
   async checkpoint(options?: LongCall): Promise<void> {
     await this.#engine.call('checkpoint', {}, options);
   }
+  async optimize(options?: LongCall): Promise<void> {
+    await this.#engine.call('optimize', {}, options);
+  }
   async compact(options?: LongCall): Promise<void> {
     await this.#engine.call('compact', {}, options);
   }

@@ -66,6 +66,25 @@ function operationWords(engine: LocalEngine, operation: WireOperation): Argument
 /** Lets timers, messages and signals come in between. */
 const breathe = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
 
+/**
+ * Long work in parts, so that signals are heard: the engine's call is cancelled when a part has
+ * taken long enough, and the next call goes on from there.
+ */
+async function inParts(engine: LocalEngine, name: string, options: LongCall): Promise<void> {
+  for (;;) {
+    const started = performance.now();
+    const inTime = (): boolean => performance.now() - started < SLICE_MS;
+    try {
+      return await long(engine, name, [engine.database], options, inTime);
+    } catch (cause) {
+      if (!isAborted(cause)) throw cause;
+    }
+    await engine.flush();
+    await breathe();
+    options.signal?.throwIfAborted();
+  }
+}
+
 export const handlers: { readonly [K in CommandName]: Handler<K> } = {
   collectionOpen: {
     writes: true,
@@ -193,26 +212,13 @@ export const handlers: { readonly [K in CommandName]: Handler<K> } = {
     writes: true,
     act: (engine, _args, options) => long(engine, 'wasm_checkpoint', [engine.database], options),
   },
+  optimize: {
+    writes: true,
+    act: (engine, _args, options) => inParts(engine, 'wasm_optimize', options),
+  },
   compact: {
     writes: true,
-    /**
-     * In parts, so that signals are heard: the engine's call is cancelled when a part has taken
-     * long enough, and the next call goes on from there.
-     */
-    async act(engine, _args, options) {
-      for (;;) {
-        const started = performance.now();
-        const inTime = (): boolean => performance.now() - started < SLICE_MS;
-        try {
-          return await long(engine, 'wasm_compact', [engine.database], options, inTime);
-        } catch (cause) {
-          if (!isAborted(cause)) throw cause;
-        }
-        await engine.flush();
-        await breathe();
-        options.signal?.throwIfAborted();
-      }
-    },
+    act: (engine, _args, options) => inParts(engine, 'wasm_compact', options),
   },
   stats: { act: (engine) => report(engine, 'wasm_stats') },
   recovery: { act: (engine) => report(engine, 'wasm_recovery_report') },

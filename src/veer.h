@@ -429,6 +429,10 @@ VEER_API veer_status veer_work(veer_database *database, double budget_ms, bool *
 /* Seals what the log covers and recycles the log: after it, opening replays nothing. */
 VEER_API veer_status veer_checkpoint(veer_database *database, veer_progress progress, void *context,
                                      veer_error *error);
+/* Checkpoint, then all the background work that is left: merges that are due, graphs, repairs. After
+ * it searches are as fast as they get. Resumable by veer_work when cancelled. */
+VEER_API veer_status veer_optimize(veer_database *database, veer_progress progress, void *context,
+                                   veer_error *error);
 /* Checkpoint, then merges every collection into as few segments as the limits allow and drops
  * deleted rows: at most 2x the live data stays. Resumable by veer_work when cancelled. */
 VEER_API veer_status veer_compact(veer_database *database, veer_progress progress, void *context,

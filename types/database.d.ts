@@ -82,6 +82,11 @@ export interface Database {
   work(budgetMs?: number): Promise<boolean>;
   /** Seals what the log covers and recycles the log: after it, opening replays nothing. */
   checkpoint(options?: LongCall): Promise<void>;
+  /**
+   * Checkpoints, then does all the background work that is left: merges that are due, graphs,
+   * repairs. After it searches are as fast as they get.
+   */
+  optimize(options?: LongCall): Promise<void>;
   /** Checkpoints, then merges every collection and drops deleted rows. */
   compact(options?: LongCall): Promise<void>;
   stats(): Promise<Stats>;

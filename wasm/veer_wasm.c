@@ -485,6 +485,11 @@ int32_t wasm_checkpoint(veer_database *database)
     return end(veer_checkpoint(database, on_progress, NULL, begin()));
 }
 
+int32_t wasm_optimize(veer_database *database)
+{
+    return end(veer_optimize(database, on_progress, NULL, begin()));
+}
+
 int32_t wasm_compact(veer_database *database)
 {
     return end(veer_compact(database, on_progress, NULL, begin()));

@@ -59,6 +59,7 @@ extern const cli_command command_delete;
 extern const cli_command command_count;
 extern const cli_command command_info;
 extern const cli_command command_check;
+extern const cli_command command_optimize;
 extern const cli_command command_compact;
 extern const cli_command command_backup;
 extern const cli_command command_eval;

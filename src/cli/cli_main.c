@@ -23,9 +23,9 @@
 #include "cli_text.h"
 
 static const cli_command *const commands[] = {
-    &command_create, &command_import,  &command_export, &command_search,
-    &command_get,    &command_delete,  &command_count,  &command_info,
-    &command_check,  &command_compact, &command_backup, &command_eval,
+    &command_create,  &command_import, &command_export, &command_search, &command_get,
+    &command_delete,  &command_count,  &command_info,   &command_check,  &command_optimize,
+    &command_compact, &command_backup, &command_eval,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

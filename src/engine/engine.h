@@ -276,6 +276,7 @@ struct veer_database {
     thread_mutex work; /* one slice of background work at a time */
     struct job *job;   /* what is being sealed or merged, or NULL */
     bool wants_compact;
+    bool wants_optimize; /* its checkpoint has begun */
     bool gives_back; /* space of removed streams or of the log, in pieces */
 };
 

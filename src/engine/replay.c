@@ -67,9 +67,8 @@ static veer_status replay_collection(veer_database *database, const store_record
     return status;
 }
 
-veer_status replay_record(void *context, const store_record *record, veer_error *error)
+static veer_status apply(veer_database *database, const store_record *record, veer_error *error)
 {
-    veer_database *database = context;
     switch (record->type) {
     case RECORD_UPSERT:
     case RECORD_DELETE:
@@ -83,4 +82,36 @@ veer_status replay_record(void *context, const store_record *record, veer_error 
                   "log record %llu has type %u: it was written by a newer version of Veer",
                   (unsigned long long)record->lsn, record->type);
     }
+}
+
+/* What says that a request is wrong says here that the record is. */
+static bool is_about_content(veer_status status)
+{
+    switch (status) {
+    case VEER_E_INVALID:
+    case VEER_E_DIMENSION:
+    case VEER_E_VECTOR:
+    case VEER_E_ID:
+    case VEER_E_TYPE:
+    case VEER_E_OPTION:
+    case VEER_E_FIELD:
+    case VEER_E_SYNTAX:
+    case VEER_E_RANGE:
+    case VEER_E_SCHEMA:
+    case VEER_E_MODEL:
+    case VEER_E_EXISTS:
+    case VEER_E_NOTFOUND:
+    case VEER_E_LIMIT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+veer_status replay_record(void *context, const store_record *record, veer_error *error)
+{
+    veer_status status = apply(context, record, error);
+    if (!is_about_content(status)) return status;
+    VEER_FAIL(error, VEER_E_CORRUPT, "log record %llu does not apply: %s",
+              (unsigned long long)record->lsn, error ? error->message : "");
 }

@@ -75,23 +75,12 @@ veer_status builder_sum_step(builder *builder, const field *field, bool *done, v
     return VEER_OK;
 }
 
-static veer_status put_centre(builder *builder, const field *field, veer_error *error)
-{
-    VEER_TRY(builder_open_stream(builder, "codes", STREAM_CODES, field->id, error));
-    VEER_TRY(builder_begin(builder, SECTION_CENTRE, field->id, SEGMENT_BLOCK_BYTES, error));
-    VEER_TRY(segment_writer_put(builder->writer, builder->centre,
-                                flat_padded_dims(field->space) * sizeof(float), error));
-    VEER_TRY(builder_end(builder, error));
-    VEER_TRY(builder_begin(builder, SECTION_CODES, field->id, SEGMENT_BLOCK_BYTES, error));
-    builder->phase = 3;
-    return VEER_OK;
-}
-
 static veer_status blocks_step(builder *builder, const field *field, veer_error *error)
 {
     size_t block_bytes = flat_block_bytes(field->space);
     void *block = arena_array(&builder->scratch, 1, block_bytes);
     if (!block) return error_nomem(error, "codes", block_bytes);
+    VEER_TRY(builder_begin(builder, SECTION_CODES, field->id, SEGMENT_BLOCK_BYTES, error));
     uint32_t left = builder_vectors_now(builder, field, CODE_FLOATS_A_STEP);
     while (left > 0) {
         const float *vectors[FLAT_BLOCK_ROWS];
@@ -114,7 +103,7 @@ static veer_status blocks_step(builder *builder, const field *field, veer_error 
     return VEER_OK;
 }
 
-/* Phases of a field: 0 find its vectors, 1 their sum, 2 the stream and the centre, 3 blocks. */
+/* Phases of a field: 0 find its vectors, 1 their sum, 2 the stream, 3 the centre, 4 blocks. */
 veer_status builder_codes_step(builder *builder, veer_error *error)
 {
     const field *field = builder_vector_field(builder);
@@ -141,7 +130,14 @@ veer_status builder_codes_step(builder *builder, veer_error *error)
         builder->phase += done;
         return VEER_OK;
     case 2:
-        return put_centre(builder, field, error);
+        VEER_TRY(builder_open_stream(builder, "codes", STREAM_CODES, field->id, error));
+        builder->phase++;
+        return VEER_OK;
+    case 3:
+        VEER_TRY(builder_put_section(builder, SECTION_CENTRE, field->id, builder->centre,
+                                     flat_padded_dims(field->space) * sizeof(float), &done, error));
+        builder->phase += done;
+        return VEER_OK;
     default:
         return blocks_step(builder, field, error);
     }

@@ -340,6 +340,19 @@ static veer_status commit_generation(veer_database *database, const version *ver
     return status;
 }
 
+/* Streams of the former segment that the new entry has no more are of use to nobody. */
+static void remove_replaced(veer_database *database, const sealed_entry *former,
+                            const sealed_entry *entry)
+{
+    for (size_t i = 0; i < former->derived_count; i++) {
+        const store_stream *stream = &former->derived[i].stream;
+        bool is_kept = false;
+        for (size_t j = 0; j < entry->derived_count; j++)
+            is_kept = is_kept || strcmp(entry->derived[j].stream.name, stream->name) == 0;
+        if (!is_kept) database_remove_later(database, stream, store_generation(database->store));
+    }
+}
+
 /* A finished job's segment enters the present version; a merge or repair becomes a generation at once, sealed
  * segments wait for their checkpoint's. Under the writer lock. */
 static veer_status commit_locked(veer_database *database, struct job *job, veer_error *error)
@@ -358,6 +371,8 @@ static veer_status commit_locked(veer_database *database, struct job *job, veer_
     if (job->kind == JOB_MERGE)
         for (size_t i = 0; i < job->parts_count; i++)
             work_detach(job->parts[i].core, store_generation(database->store));
+    if (job->kind == JOB_REPAIR || job->kind == JOB_GRAPH)
+        remove_replaced(database, &job->parts[0].core->as.sealed->entry, entry);
     version_publish(database, next);
     next = NULL;
 done:
@@ -372,7 +387,7 @@ static veer_status finish_job(veer_database *database, veer_error *error)
     thread_mutex_lock(&database->writer);
     veer_status status = commit_locked(database, database->job, error);
     thread_mutex_unlock(&database->writer);
-    if (status != VEER_PENDING) work_abandon(database);
+    if (status == VEER_OK) work_abandon(database);
     return status;
 }
 
@@ -437,11 +452,21 @@ static veer_status next_job(veer_database *database, bool *idle, veer_error *err
         status = job_new(database, kind, present->collections[c],
                          &present->collections[c]->segments[first], count, error);
     } else {
-        database->wants_compact = false;
+        database->wants_compact = database->wants_optimize = false;
         *idle = true;
     }
     version_release(present);
     return status;
+}
+
+/* A graph is not tried again at every call: it costs much, and searches are right without it.
+ * Shortage of memory is no failure then, what storage says is told once. */
+static veer_status fail_job(veer_database *database, veer_status status)
+{
+    bool is_graph = database->job->kind == JOB_GRAPH;
+    if (is_graph) atomic_store(&database->job->parts[0].core->as.sealed->goes_without_graph, true);
+    work_abandon(database);
+    return is_graph && status == VEER_E_NOMEM ? VEER_OK : status;
 }
 
 /* One slice: a step of the job, or the choice of the next. */
@@ -451,13 +476,9 @@ static veer_status slice(veer_database *database, bool *idle, veer_error *error)
     if (!database->job) return next_job(database, idle, error);
     bool done = false;
     veer_status status = builder_step(database->job->builder, &done, error);
-    if (status == VEER_OK && done) return finish_job(database, error);
+    if (status == VEER_OK && done) status = finish_job(database, error);
     if (status == VEER_OK || status == VEER_PENDING) return status;
-    bool goes_on = status == VEER_E_NOMEM && database->job->kind == JOB_GRAPH;
-    /* A search without the graph is slower, and needs no more memory than before. */
-    if (goes_on) atomic_store(&database->job->parts[0].core->as.sealed->goes_without_graph, true);
-    work_abandon(database);
-    return goes_on ? VEER_OK : status;
+    return fail_job(database, status);
 }
 
 const char *work_step_name(const veer_database *database)
@@ -519,7 +540,7 @@ veer_status veer_work(veer_database *database, double budget_ms, bool *left, vee
     return status;
 }
 
-/* ---------------------------------------------------------------- checkpoint and compact */
+/* ---------------------------------------------------------------- checkpoint, optimize, compact */
 
 typedef struct long_work {
     veer_database *database;
@@ -600,6 +621,41 @@ veer_status veer_compact(veer_database *database, veer_progress progress, void *
             status = error_set(error, VEER_E_ABORTED,
                                "compacting was cancelled; background work goes on with it");
     }
+    thread_mutex_unlock(&database->work);
+    return status;
+}
+
+/* A job under way is finished, not given up, and a call after a cancelled one goes on from there:
+ * it does not seal what was written since. */
+static veer_status optimize_locked(veer_database *database, long_work *work, veer_error *error)
+{
+    veer_status status = VEER_OK;
+    if (!work_is_left(database)) database->wants_optimize = false;
+    do {
+        thread_mutex_lock(&database->writer);
+        /* An older checkpoint ends first. */
+        work->only_checkpoint =
+            !database->wants_optimize && store_checkpoint_under_way(database->store);
+        if (!database->wants_optimize && !work->only_checkpoint)
+            status = begin_checkpoint(database, true, error);
+        thread_mutex_unlock(&database->writer);
+        VEER_TRY(status);
+        database->wants_optimize = !work->only_checkpoint;
+        VEER_TRY(work_until(database, is_stopped, work, error));
+    } while (work->only_checkpoint && !work->is_cancelled);
+    return VEER_OK;
+}
+
+veer_status veer_optimize(veer_database *database, veer_progress progress, void *context,
+                          veer_error *error)
+{
+    VEER_TRY(check_writable(database, error));
+    long_work work = {database, progress, context, false, false};
+    thread_mutex_lock(&database->work);
+    veer_status status = optimize_locked(database, &work, error);
+    if (status == VEER_OK && work.is_cancelled)
+        status = error_set(error, VEER_E_ABORTED,
+                           "optimizing was cancelled; background work goes on with it");
     thread_mutex_unlock(&database->work);
     return status;
 }

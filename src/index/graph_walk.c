@@ -17,11 +17,15 @@
 /* Set in a pool's node numbers; nodes are fewer than 2^31. */
 #define EXPANDED 0x80000000u
 
-/* Puts a node where it belongs; returns its place, or the capacity where it is too far. */
+static inline bool is_too_far(const graph_walk *walk, int32_t rank)
+{
+    return walk->count == walk->capacity && rank >= walk->pool[walk->count - 1].rank;
+}
+
+/* Puts a node that is not too far where it belongs; returns its place. */
 static size_t insert(graph_walk *walk, int32_t rank, uint32_t node)
 {
     graph_near *pool = walk->pool;
-    if (walk->count == walk->capacity && rank >= pool[walk->count - 1].rank) return walk->capacity;
     size_t low = 0;
     size_t high = walk->count;
     while (low < high) {
@@ -45,12 +49,25 @@ static void enter(graph_walk *walk)
         size_t count = walk->entries_count - first;
         if (count > GRAPH_DEGREE_MAX) count = GRAPH_DEGREE_MAX;
         walk->measure(walk->context, entries, count, ranks);
-        for (size_t i = 0; i < count; i++)
-            (void)insert(walk, ranks[i], entries[i]);
+        for (size_t i = 0; i < count; i++) {
+            if (!is_too_far(walk, ranks[i])) (void)insert(walk, ranks[i], entries[i]);
+        }
     }
     walk->compared += walk->entries_count;
-    for (size_t i = 0; i < walk->count; i++)
-        (void)graph_visit(walk, walk->pool[i].node);
+    /* What is marked before the walk, or was an entry twice in storage, is left out. */
+    size_t kept = 0;
+    for (size_t i = 0; i < walk->count; i++) {
+        if (graph_visit(walk, walk->pool[i].node)) walk->pool[kept++] = walk->pool[i];
+    }
+    walk->count = kept;
+}
+
+/* The list of a node that will probably be expanded. WebAssembly has no such thing. */
+static inline void fetch_links(const graph_walk *walk, uint32_t node)
+{
+    const char *list = (const char *)(walk->links + node * walk->stride);
+    __builtin_prefetch(list);
+    if (walk->stride > 16) __builtin_prefetch(list + 64);
 }
 
 /* Looks at a node's neighbours; returns the least place that one of them took. */
@@ -69,7 +86,9 @@ static size_t expand(graph_walk *walk, uint32_t node)
     walk->measure(walk->context, nodes, count, ranks);
     size_t least = walk->capacity;
     for (size_t i = 0; i < count; i++) {
+        if (is_too_far(walk, ranks[i])) continue;
         size_t place = insert(walk, ranks[i], nodes[i]);
+        fetch_links(walk, nodes[i]);
         if (place < least) least = place;
     }
     return least;

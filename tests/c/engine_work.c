@@ -1,4 +1,5 @@
-/* Background work in steps: segments ordered by a time, sealed and merged between other calls. */
+/* Background work in steps: segments ordered by a time, sealed and merged between other calls; and
+ * optimizing, cancelled at every step. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,8 +145,111 @@ static void test_ordered(void **state)
     free(rows);
 }
 
+/* ---------------------------------------------------------------- optimize */
+
+static void write_vectors(veer_database *database, veer_collection *collection, rng *random,
+                          int first, int end)
+{
+    byte_writer json;
+    veer_error error;
+    byte_writer_init(&json, memory_default());
+    for (int i = first; i < end; i++) {
+        char text[160];
+        int bytes = snprintf(text, sizeof text, "{\"id\":\"%d\",\"v\":[%.4f,%.4f,%.4f,%.4f]}\n", i,
+                             rng_normal(random), rng_normal(random), rng_normal(random),
+                             rng_normal(random));
+        byte_writer_put(&json, text, (size_t)bytes);
+    }
+    const veer_operation operation = {.collection = collection,
+                                      .documents = (const char *)json.data,
+                                      .documents_bytes = json.bytes};
+    check(veer_write(database, &operation, 1, NULL, &error), &error);
+    byte_writer_fini(&json);
+}
+
+/* How often `part` is in the stats. */
+static int count_in_stats(veer_database *database, const char *part)
+{
+    veer_buffer json = {0};
+    veer_error error;
+    int count = 0;
+    check(veer_stats(database, &json, &error), &error);
+    for (const char *at = json.data; (at = strstr(at, part)) != NULL; at++)
+        count++;
+    veer_buffer_free(&json);
+    return count;
+}
+
+static unsigned long long generation_of(veer_database *database)
+{
+    veer_buffer json = {0};
+    veer_error error;
+    unsigned long long generation = 0;
+    check(veer_stats(database, &json, &error), &error);
+    const char *at = strstr(json.data, "\"generation\":");
+    assert_true(at && sscanf(at, "\"generation\":%llu", &generation) == 1);
+    veer_buffer_free(&json);
+    return generation;
+}
+
+/* However often it is cancelled, and although others write meanwhile: what was there at its
+ * beginning is sealed and merged as is due, each large segment has its graph, and what was written
+ * before it is found. */
+static void test_optimize(void **state)
+{
+    (void)state;
+    veer_error error;
+    veer_database *database = NULL;
+    veer_collection *collection = NULL;
+    bool left = true;
+    int calls = 0;
+    rng random;
+    rng_init(&random, 12);
+    check(veer_open("memory:", NULL, "{\"graphRows\":1000}", NULL, &database, &error), &error);
+    check(veer_collection_open(database, "c",
+                               "{\"fields\":{\"v\":{\"type\":\"vector\",\"dims\":4,"
+                               "\"metric\":\"l2\"}}}",
+                               &collection, &error),
+          &error);
+    for (int i = 0; i < 3; i++) {
+        write_vectors(database, collection, &random, i * 400, i * 400 + 400);
+        check(veer_checkpoint(database, NULL, NULL, &error), &error);
+    }
+    write_vectors(database, collection, &random, 1200, 1600); /* the fourth neighbour */
+    assert_int_equal(count_in_stats(database, "\"sealed\":true"), 3);
+    for (veer_status status = VEER_E_ABORTED; status != VEER_OK; calls++) {
+        if (calls % 50 == 49) write_vectors(database, collection, &random, 1600, 1610);
+        assert_true(calls < 20000);
+        status = veer_optimize(database, refuse, NULL, &error);
+        assert_true(status == VEER_OK || status == VEER_E_ABORTED);
+        if (status == VEER_E_ABORTED) {
+            assert_non_null(strstr(error.message, "optimizing was cancelled"));
+            check(veer_work(database, 0, &left, &error), &error);
+            if (!left) break;
+        }
+    }
+    assert_true(calls > 50);
+    assert_int_equal(count_in_stats(database, "\"sealed\":true"), 1);
+    assert_int_equal(count_in_stats(database, "\"kind\":\"graph\""), 1);
+    /* What came in between is the next one's. */
+    check(veer_optimize(database, NULL, NULL, &error), &error);
+    assert_int_equal(count_in_stats(database, "\"sealed\":false"), 0);
+    unsigned long long generation = generation_of(database);
+    check(veer_work(database, -1, &left, &error), &error);
+    check(veer_optimize(database, NULL, NULL, &error), &error);
+    assert_false(left);
+    assert_true(generation_of(database) == generation);
+    uint64_t count = 0;
+    check(veer_count(collection, NULL, NULL, NULL, &count, &error), &error);
+    assert_int_equal(count, 1610);
+    veer_collection_close(collection);
+    check(veer_close(database, &error), &error);
+    assert_int_equal(veer_optimize(NULL, NULL, NULL, &error), VEER_E_INVALID);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ordered)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ordered),
+                                       cmocka_unit_test(test_optimize)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@ const commands = [
   'count',
   'info',
   'check',
+  'optimize',
   'compact',
   'backup',
   'eval',

@@ -71,6 +71,26 @@ test('compact keeps every document and its order of neighbours', (t) => {
   assert.match(ok(['compact', db, '--checkpoint']), /sealed in/);
 });
 
+test('optimize seals, builds the graph that is due, and says so; then nothing is left', (t) => {
+  const { path, write } = folder(t);
+  const db = path('db');
+  const many = write('v.fvecs', fvecs(randomVectors(20_000, 4, 33)));
+  ok(['import', db, many, '--create', '--metric', 'l2', '--no-checkpoint']);
+  const query = ['search', db, '--like', '17', '--json', '--explain'];
+  assert.equal(okJson(query).explain.method, 'scan');
+  assert.match(
+    ok(['optimize', db]),
+    /db optimized in [\d.e-]+ s: 20,000 rows of the log sealed, 1 sealed segment instead of 0, 1 graph built\n$/,
+  );
+  assert.equal(ok(['optimize', db]), `${db}: nothing was left to do\n`);
+  assert.equal(okJson(query).explain.method, 'graph');
+  assert.equal(ok(['count', db]), '20000\n');
+  assert.match(ok(['check', db]), /: ok/);
+  ok(['backup', db, path('b.pack')]);
+  fails(['optimize', path('b.pack')], 'READONLY', /./);
+  fails(['optimize', path('none')], 'NOTFOUND', /none/);
+});
+
 test('info: a table for people, everything as JSON', (t) => {
   const { db } = database(t);
   const info = okJson(['info', db, '--json']);

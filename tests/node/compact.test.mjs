@@ -1,4 +1,4 @@
-// compact() is done when it returns, however many parts it takes.
+// compact() and optimize() are done when they return, however many parts they take.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -50,5 +50,37 @@ test('a signal ends it between two parts, and the database stays usable', async 
   assert.equal(await all.count(), 33_997);
   await db.compact();
   assert.equal((await db.stats()).tombstones, 0);
+  await db.close();
+});
+
+const graphsOf = ({ collections }) =>
+  collections
+    .flatMap(({ segments }) => segments)
+    .flatMap(({ streams }) => streams ?? [])
+    .filter(({ kind }) => kind === 'graph').length;
+
+test('optimize seals and builds graphs in parts while others write; a signal ends it', async () => {
+  const db = await open('memory:', { create: true, autoWork: false, graphRows: 1000 });
+  const all = await db.collection('notes', { v: vector(dims), text: text() });
+  await all.upsert(notes(0, 6000));
+  const cancel = new AbortController();
+  const reason = new Error('enough');
+  const cancelled = db.optimize({ signal: cancel.signal, onProgress: () => cancel.abort(reason) });
+  await assert.rejects(cancelled, reason);
+  const reports = [];
+  const optimized = db.optimize({ onProgress: (done, total) => reports.push(done <= total) });
+  await all.upsert(notes(6000, 10));
+  await optimized;
+  assert.ok(reports.length > 10 && reports.every(Boolean));
+  assert.equal(graphsOf(await db.stats()), 1);
+  await db.optimize();
+  const settled = await db.stats();
+  assert.equal(settled.memory.active, 0);
+  assert.equal(await db.work(-1), false);
+  await db.optimize();
+  assert.equal((await db.stats()).generation, settled.generation);
+  assert.equal(await all.count(), 6010);
+  const { explain } = await all.search({ vector: note(3000).v, k: 1, explain: true });
+  assert.equal(explain.method, 'graph');
   await db.close();
 });
