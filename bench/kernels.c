@@ -1,9 +1,12 @@
-/* Nanoseconds a row of the 1-bit scan beside the f32 scan, of the rotation and of the encoder.
+/* Nanoseconds a row of the 1-bit scan beside the f32 scan, of the rotation and of the encoder, and of
+ * distances to 8-bit codes.
  *
  *   kernels [TIER...]
  *
  * For 128, 384 and 768 dimensions: 60,000 rows (the f32 rows exceed the caches, as they do in use), and
- * 2,000 rows of codes in cache. Nothing passes the scan's threshold. Best of several rounds.
+ * 2,000 rows of codes in cache. Nothing passes the scan's threshold. Best of several rounds. Then
+ * 8-bit codes, 32 nodes a call, random ones of 100,000 and of 200: medians of rounds that go through
+ * the tiers in turn. Without arguments: every tier of this machine.
  */
 #define _GNU_SOURCE
 #include "base/memory.h"
@@ -131,7 +134,7 @@ static void run(const kernels *k, size_t dims)
     BEST(tables(&b));
     double tables_ns = best;
     BEST(rotate(&b));
-    printf("%-7s %4zu dims: f32 %7.2f ns  codes %6.3f ns (%5.1fx; in cache %6.3f ns)  "
+    printf("%-8s %4zu dims: f32 %7.2f ns  codes %6.3f ns (%5.1fx; in cache %6.3f ns)  "
            "rotation %6.0f ns  encode %6.0f ns  tables %6.0f ns\n",
            k->name, dims, f32_ns, codes_ns, f32_ns / codes_ns, cached_ns, best, encode_ns,
            tables_ns);
@@ -143,17 +146,102 @@ static void run(const kernels *k, size_t dims)
     flat_space_free(b.space);
 }
 
+/* ---------------------------------------------------------------- 8-bit codes */
+
+#define NODES 100000u
+#define NODES_IN_CACHE 200u
+#define BATCH 32u
+#define BATCHES 500u
+#define SQ8_ROUNDS 31
+#define TIERS_MAX 8
+
+typedef struct codes_bench {
+    size_t dims;
+    int8_t *codes;
+    int16_t *query;
+    uint32_t nodes[BATCHES * BATCH];
+    rng random;
+} codes_bench;
+
+/* Nanoseconds a distance, of new random nodes below `count`. */
+static double visit(codes_bench *b, const kernels *k, size_t count, bool is_l2)
+{
+    int32_t results[BATCH];
+    for (size_t i = 0; i < BATCHES * BATCH; i++)
+        b->nodes[i] = (uint32_t)rng_below(&b->random, count);
+    double start = now();
+    for (size_t i = 0; i < BATCHES * BATCH; i += BATCH) {
+        if (is_l2) {
+            k->l2_sq8(b->codes, b->codes, b->dims, b->nodes + i, BATCH, results);
+        } else {
+            k->dot_sq8(b->query, b->codes, b->dims, b->nodes + i, BATCH, results);
+        }
+    }
+    return 1e9 * (now() - start) / (BATCHES * BATCH);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double difference = *(const double *)a - *(const double *)b;
+    return (difference > 0) - (difference < 0);
+}
+
+static void run_codes(const kernels *const *tiers, size_t tiers_count, size_t dims)
+{
+    static codes_bench b;
+    static double rounds[TIERS_MAX][4][SQ8_ROUNDS];
+    const veer_allocator *allocator = memory_default();
+    b.dims = dims;
+    b.codes = memory_array(allocator, NODES, dims);
+    b.query = memory_array(allocator, dims, sizeof *b.query);
+    if (b.codes == NULL || b.query == NULL) exit(1);
+    rng_init(&b.random, 1);
+    for (size_t i = 0; i < NODES * dims; i++)
+        b.codes[i] = (int8_t)((int)rng_below(&b.random, 255) - 127);
+    for (size_t i = 0; i < dims; i++)
+        b.query[i] = (int16_t)((int)rng_below(&b.random, 2047) - 1023);
+    for (int round = 0; round < SQ8_ROUNDS; round++) {
+        for (size_t t = 0; t < tiers_count; t++) {
+            for (size_t what = 0; what < 4; what++) {
+                size_t count = what < 2 ? NODES : NODES_IN_CACHE;
+                rounds[t][what][round] = visit(&b, tiers[t], count, what % 2 != 0);
+            }
+        }
+    }
+    for (size_t t = 0; t < tiers_count; t++) {
+        printf("%-8s %4zu dims:", tiers[t]->name, dims);
+        static const char *const names[] = {"dot", "l2", "dot in cache", "l2 in cache"};
+        for (size_t what = 0; what < 4; what++) {
+            qsort(rounds[t][what], SQ8_ROUNDS, sizeof(double), by_value);
+            printf("  8-bit %s %6.2f ns", names[what], rounds[t][what][SQ8_ROUNDS / 2]);
+        }
+        printf("\n");
+    }
+    memory_array_free(allocator, b.codes, NODES, dims);
+    memory_array_free(allocator, b.query, dims, sizeof *b.query);
+}
+
 int main(int argc, char **argv)
 {
     static const size_t dims[] = {128, 384, 768};
-    for (int i = 1; i < (argc > 1 ? argc : 2); i++) {
-        const kernels *k = argc > 1 ? kernels_find(argv[i]) : kernels_get();
-        if (k == NULL) {
+    static const char *const names[] = {"scalar", "avx2", "avx512", "neon", "neon_dot"};
+    const kernels *tiers[TIERS_MAX];
+    size_t tiers_count = 0;
+    for (size_t i = 0; argc == 1 && i < sizeof names / sizeof names[0]; i++) {
+        if (kernels_find(names[i]) != NULL) tiers[tiers_count++] = kernels_find(names[i]);
+    }
+    for (int i = 1; i < argc && tiers_count < TIERS_MAX; i++) {
+        tiers[tiers_count] = kernels_find(argv[i]);
+        if (tiers[tiers_count++] == NULL) {
             fprintf(stderr, "%s: no such tier here\n", argv[i]);
             return 1;
         }
-        for (size_t j = 0; j < 3; j++)
-            run(k, dims[j]);
     }
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t t = 0; t < tiers_count; t++)
+            run(tiers[t], dims[i]);
+    }
+    for (size_t i = 0; i < 3; i++)
+        run_codes(tiers, tiers_count, dims[i]);
     return 0;
 }

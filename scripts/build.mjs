@@ -14,7 +14,7 @@ const parts = {
 
 const all = Object.keys(parts);
 parts.tests = () => buildPreset('release');
-for (const preset of ['debug', 'clang', 'asan', 'tsan', 'fuzz', 'coverage']) {
+for (const preset of ['debug', 'clang', 'asan', 'tsan', 'fuzz', 'coverage', 'neon']) {
   parts[preset] = () => buildPreset(preset);
 }
 

@@ -49,7 +49,7 @@ function(veer_wasm_module)
     -sBINARYEN_EXTRA_PASSES=--one-caller-inline-max-function-size=1
   )
   set_target_properties(veer_wasm PROPERTIES
-    OUTPUT_NAME veer
+    OUTPUT_NAME $<IF:$<BOOL:${VEER_WASM_RELAXED}>,veer-relaxed,veer>
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}
     LINK_DEPENDS "${response}"
   )

@@ -49,6 +49,13 @@ export const requirements = [
     quick: onPath('clang'),
   },
   { package: 'libcmocka-dev', group: 'build', there: file('/usr/include/cmocka.h') },
+  { package: 'gcc-aarch64-linux-gnu', group: 'test', there: onPath('aarch64-linux-gnu-gcc') },
+  {
+    package: 'libc6-dev-arm64-cross',
+    group: 'test',
+    there: file('/usr/aarch64-linux-gnu/include/stdlib.h'),
+  },
+  { package: 'qemu-user', group: 'test', there: onPath('qemu-aarch64') },
   { package: 'chromium', group: 'test', there: onPath('chromium') },
   { package: 'firefox-esr', group: 'test', there: onPath('firefox-esr') },
   { package: 'fonts-dejavu-core', group: 'test', there: file('/usr/share/fonts/truetype') },

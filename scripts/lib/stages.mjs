@@ -66,6 +66,7 @@ export const stages = [
     needs: ['build'],
     run: (stage) => runNodeTests(stage, 'tests/cli'),
   },
+  { name: 'neon', budget: 60, needs: ['setup'], run: flavour('neon', ['-L', 'tiers']) },
   { name: 'asan', budget: 300, needs: ['setup'], run: flavour('asan', ['-LE', 'long']) },
   { name: 'tsan', budget: 120, needs: ['setup'], run: flavour('tsan', ['-L', 'tsan']) },
   {

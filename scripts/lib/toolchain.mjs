@@ -13,6 +13,8 @@ export const libraries = [
   { name: 'croaring', target: 'croaring/bookworm', version: '0.2.66', probe: 'src/roaring.c' },
   { name: 'zstd', target: 'libzstd/bookworm', version: '1.5.4', probe: 'lib/zstd.h' },
   { name: 'yyjson', target: 'yyjson/trixie', version: '0.10.0', probe: 'src/yyjson.c' },
+  // For tests of another architecture than the machine's.
+  { name: 'cmocka', target: 'cmocka/bookworm', version: '1.1.5', probe: 'src/cmocka.c' },
 ];
 
 const emscriptenTarget = 'emscripten/trixie';

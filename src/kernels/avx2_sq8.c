@@ -1,7 +1,8 @@
 /* 8-bit codes, the AVX2 tier: bytes widen to 16 bits, whose products add up pairwise in 32.
  *
- * A node is a random place in memory, and a search waits for memory more than it computes: the
- * lines of nodes to come are fetched while the present one is summed up.
+ * A node is a random place in memory, and a search waits for memory more than it computes. Four
+ * nodes are summed up at a time; with each line of theirs, the same line of the four nodes behind
+ * them is fetched.
  *
  * Functions carry the target themselves. Threads: pure functions.
  */
@@ -13,15 +14,13 @@
 #define AVX2 __attribute__((target("avx2")))
 #define AVX2_INLINE static inline __attribute__((target("avx2"), always_inline))
 
-/* How far ahead, and how much of a code; the hardware's prefetcher follows a longer one. */
-#define PREFETCH_NODES 8u
-#define PREFETCH_BYTES 512u
+/* A line of a code, and the nodes of a group. */
+#define LINE 64u
+#define GROUP 4u
 
-AVX2_INLINE void prefetch_code(const int8_t *code, size_t padded)
+AVX2_INLINE void prefetch_line(const int8_t *from)
 {
-    size_t bytes = padded < PREFETCH_BYTES ? padded : PREFETCH_BYTES;
-    for (size_t at = 0; at < bytes; at += 64)
-        _mm_prefetch((const char *)code + at, _MM_HINT_T0);
+    _mm_prefetch((const char *)from, _MM_HINT_T0);
 }
 
 AVX2_INLINE __m256i load_16(const int8_t *code)
@@ -59,56 +58,91 @@ AVX2 int32_t sq8_encode_avx2(const float *r, size_t padded, float inverse_step, 
     return add_lanes(squares);
 }
 
-AVX2_INLINE int32_t one_l2(const int8_t *a, const int8_t *b, size_t padded)
-{
-    __m256i even = _mm256_setzero_si256();
-    __m256i odd = even;
-    for (size_t i = 0; i < padded; i += 32) {
-        __m256i first = _mm256_sub_epi16(load_16(a + i), load_16(b + i));
-        __m256i second = _mm256_sub_epi16(load_16(a + i + 16), load_16(b + i + 16));
-        even = _mm256_add_epi32(even, _mm256_madd_epi16(first, first));
-        odd = _mm256_add_epi32(odd, _mm256_madd_epi16(second, second));
-    }
-    return add_lanes(_mm256_add_epi32(even, odd));
-}
-
-AVX2 void sq8_l2_avx2(const int8_t *code, const int8_t *codes, size_t padded, const uint32_t *nodes,
-                      size_t count, int32_t *distances)
-{
-    for (size_t n = 0; n < PREFETCH_NODES && n < count; n++)
-        prefetch_code(codes + nodes[n] * padded, padded);
-    for (size_t n = 0; n < count; n++) {
-        if (n + PREFETCH_NODES < count)
-            prefetch_code(codes + nodes[n + PREFETCH_NODES] * padded, padded);
-        distances[n] = one_l2(code, codes + nodes[n] * padded, padded);
-    }
-}
-
 AVX2_INLINE __m256i load_query(const int16_t *query)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)query);
 }
 
-AVX2_INLINE int32_t one_dot(const int16_t *query, const int8_t *code, size_t padded)
+/* What the distances of a call are from: a code for squared distances, a query for products. */
+typedef struct origin {
+    const int8_t *code;
+    const int16_t *query; /* or NULL */
+} origin;
+
+AVX2_INLINE __m256i load_origin(origin from, size_t i)
 {
-    __m256i even = _mm256_setzero_si256();
-    __m256i odd = even;
-    for (size_t i = 0; i < padded; i += 32) {
-        even = _mm256_add_epi32(even, _mm256_madd_epi16(load_query(query + i), load_16(code + i)));
-        odd = _mm256_add_epi32(
-            odd, _mm256_madd_epi16(load_query(query + i + 16), load_16(code + i + 16)));
+    return from.query != NULL ? load_query(from.query + i) : load_16(from.code + i);
+}
+
+AVX2_INLINE __m256i step(origin from, __m256i sum, __m256i own, const int8_t *code)
+{
+    __m256i other = load_16(code);
+    if (from.query != NULL) return _mm256_add_epi32(sum, _mm256_madd_epi16(own, other));
+    __m256i difference = _mm256_sub_epi16(own, other);
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(difference, difference));
+}
+
+/* The sums of `count` nodes (known when compiled) in lanes, while `later` ones are fetched. */
+AVX2_INLINE void sum_nodes(origin from, size_t padded, const int8_t *const *nodes,
+                           const int8_t *const *later, size_t count, __m256i *sums)
+{
+    for (size_t j = 0; j < count; j++)
+        sums[j] = _mm256_setzero_si256();
+    for (size_t i = 0; i < padded; i += LINE) {
+        for (size_t j = 0; j < count; j++)
+            prefetch_line(later[j] + i);
+        for (size_t part = i; part < i + LINE; part += 16) {
+            __m256i own = load_origin(from, part);
+            for (size_t j = 0; j < count; j++)
+                sums[j] = step(from, sums[j], own, nodes[j] + part);
+        }
     }
-    return add_lanes(_mm256_add_epi32(even, odd));
+}
+
+/* The sum of the lanes of each of four vectors. */
+AVX2_INLINE __m128i add_four(const __m256i sums[GROUP])
+{
+    __m256i all =
+        _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3]));
+    return _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+}
+
+AVX2_INLINE void many_nodes(origin from, const int8_t *codes, size_t padded, const uint32_t *nodes,
+                            size_t count, int32_t *results)
+{
+    for (size_t n = 0; n < GROUP && n < count; n++) {
+        for (size_t i = 0; i < padded; i += LINE)
+            prefetch_line(codes + nodes[n] * padded + i);
+    }
+    size_t n = 0;
+    for (; n + GROUP <= count; n += GROUP) {
+        const int8_t *group[GROUP];
+        const int8_t *later[GROUP];
+        __m256i sums[GROUP];
+        for (size_t j = 0; j < GROUP; j++) {
+            size_t next = n + j + GROUP < count ? n + j + GROUP : n + j;
+            group[j] = codes + nodes[n + j] * padded;
+            later[j] = codes + nodes[next] * padded;
+        }
+        sum_nodes(from, padded, group, later, GROUP, sums);
+        _mm_storeu_si128((__m128i *)(void *)(results + n), add_four(sums));
+    }
+    for (; n < count; n++) {
+        const int8_t *node = codes + nodes[n] * padded;
+        __m256i sum;
+        sum_nodes(from, padded, &node, &node, 1, &sum);
+        results[n] = add_lanes(sum);
+    }
+}
+
+AVX2 void sq8_l2_avx2(const int8_t *code, const int8_t *codes, size_t padded, const uint32_t *nodes,
+                      size_t count, int32_t *distances)
+{
+    many_nodes((origin){.code = code}, codes, padded, nodes, count, distances);
 }
 
 AVX2 void sq8_dot_avx2(const int16_t *query, const int8_t *codes, size_t padded,
                        const uint32_t *nodes, size_t count, int32_t *dots)
 {
-    for (size_t n = 0; n < PREFETCH_NODES && n < count; n++)
-        prefetch_code(codes + nodes[n] * padded, padded);
-    for (size_t n = 0; n < count; n++) {
-        if (n + PREFETCH_NODES < count)
-            prefetch_code(codes + nodes[n + PREFETCH_NODES] * padded, padded);
-        dots[n] = one_dot(query, codes + nodes[n] * padded, padded);
-    }
+    many_nodes((origin){.query = query}, codes, padded, nodes, count, dots);
 }

@@ -18,7 +18,14 @@ typedef struct tier {
 /* Best first. */
 static const tier tiers[] = {
 #if defined(__x86_64__)
+    {&kernels_avx512, CPU_AVX512},
     {&kernels_avx2, CPU_AVX2},
+#endif
+#if defined(__aarch64__)
+#if defined(KERNELS_NEON_DOT)
+    {&kernels_neon_dot, CPU_NEON | CPU_NEON_DOT},
+#endif
+    {&kernels_neon, CPU_NEON},
 #endif
 #if defined(__wasm_simd128__)
     {&kernels_simd128, CPU_SIMD128},

@@ -173,6 +173,15 @@ void kernels_force(const kernels *table);
 extern const kernels kernels_scalar;
 #if defined(__x86_64__)
 extern const kernels kernels_avx2;
+extern const kernels kernels_avx512;
+#endif
+#if defined(__aarch64__)
+extern const kernels kernels_neon;
+/* clang before 16 declares the intrinsics only where the whole file may use them. */
+#if !defined(__clang__) || __clang_major__ >= 16 || defined(__ARM_FEATURE_DOTPROD)
+#define KERNELS_NEON_DOT 1
+extern const kernels kernels_neon_dot;
+#endif
 #endif
 #if defined(__wasm_simd128__)
 extern const kernels kernels_simd128;

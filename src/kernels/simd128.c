@@ -4,7 +4,8 @@
  * registers 0 and 2, 1 and 3, then the two results, then halves. The scan is avx2.c's in two
  * halves of 16 rows. There is no prefetch in WebAssembly.
  *
- * Compiled with -msimd128. Threads: pure functions.
+ * Compiled with -msimd128, or for the tier `relaxed` with -mrelaxed-simd, which spares what a byte
+ * shuffle does about indices of 16 and above: there are none here. Threads: pure functions.
  */
 #include <math.h>
 #include <string.h>
@@ -12,6 +13,14 @@
 
 #include "kernels/kernels.h"
 #include "kernels/sq8.h"
+
+#if defined(__wasm_relaxed_simd__)
+#define TIER_NAME "relaxed"
+#define SHUFFLE_BYTES wasm_i8x16_relaxed_swizzle
+#else
+#define TIER_NAME "simd128"
+#define SHUFFLE_BYTES wasm_i8x16_swizzle
+#endif
 
 #define LANES 16u
 #define INLINE static inline __attribute__((always_inline))
@@ -318,7 +327,7 @@ INLINE v128_t look_up(const uint8_t *codes, v128_t first, v128_t second)
     v128_t code = wasm_v128_load(codes);
     v128_t low = wasm_v128_and(code, nibble);
     v128_t high = wasm_v128_and(wasm_u16x8_shr(code, 4), nibble);
-    return wasm_i8x16_add(wasm_i8x16_swizzle(first, low), wasm_i8x16_swizzle(second, high));
+    return wasm_i8x16_add(SHUFFLE_BYTES(first, low), SHUFFLE_BYTES(second, high));
 }
 
 /* A block's sums in 16 bits. Each part has eight rows, from first_row on and from 8 after that. */
@@ -558,7 +567,7 @@ static void test_block(const kernel_probe *probe, const void *block, float limit
 }
 
 const kernels kernels_simd128 = {
-    .name = "simd128",
+    .name = TIER_NAME,
     .dot = dot,
     .l2 = l2,
     .dot_rows = dot_rows,

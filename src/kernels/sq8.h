@@ -14,6 +14,9 @@
 
 SQ8_KERNELS(scalar);
 SQ8_KERNELS(avx2);
+SQ8_KERNELS(avx512);
+SQ8_KERNELS(neon);
+SQ8_KERNELS(neon_dot);
 SQ8_KERNELS(simd128);
 
 #endif

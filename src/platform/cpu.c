@@ -36,7 +36,7 @@ uint32_t cpu_features(void)
     if ((features & CPU_AVX2) && __builtin_cpu_supports("avx512f") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
-        __builtin_cpu_supports("avx512vpopcntdq")) {
+        __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("gfni")) {
         features |= CPU_AVX512;
     }
     return features;

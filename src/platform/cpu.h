@@ -6,7 +6,7 @@
 
 enum {
     CPU_AVX2 = 1,   /* with FMA, F16C, POPCNT */
-    CPU_AVX512 = 2, /* F, BW, DQ, VL, VNNI, VPOPCNTDQ */
+    CPU_AVX512 = 2, /* F, BW, DQ, VL, VNNI, VPOPCNTDQ, GFNI */
     CPU_NEON = 4,
     CPU_NEON_DOT = 8,
     CPU_SIMD128 = 16,

@@ -5,17 +5,18 @@
 
 #include "kernels/kernels.h"
 #include "support/golden_codes.h"
+#include "support/tiers.h"
 
 static void test_golden(void **state)
 {
     (void)state;
-    static const char *const names[] = {"scalar", "avx2", "avx512", "neon"};
-    for (size_t i = 0; i < TEST_COUNT(names); i++) {
-        const kernels *tier = kernels_find(names[i]);
-        if (tier == NULL) continue;
+    const kernels *tiers[TIERS_MAX];
+    size_t tiers_count = tiers_find(tiers);
+    for (size_t i = 0; i < tiers_count; i++) {
+        const kernels *tier = tiers[i];
         kernels_force(tier);
         uint32_t crc = golden_codes();
-        print_message("%s: 0x%08x\n", names[i], crc);
+        print_message("%s: 0x%08x\n", tier->name, crc);
         assert_int_equal(crc, GOLDEN_CODES);
     }
     kernels_force(NULL);

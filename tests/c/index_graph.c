@@ -19,6 +19,7 @@
 #include "index/graph.h"
 #include "kernels/kernels.h"
 #include "support/fault_allocator.h"
+#include "support/tiers.h"
 
 #define K 10u
 
@@ -263,13 +264,13 @@ static void test_recall(void **state)
 static void test_same_on_every_tier(void **state)
 {
     (void)state;
-    static const char *const names[] = {"scalar", "avx2", "avx512", "neon"};
+    const kernels *tiers[TIERS_MAX];
+    size_t tiers_count = tiers_find(tiers);
     for (int metric = 0; metric < 3; metric++) {
         uint32_t *links = NULL;
         size_t bytes = 0;
-        for (size_t t = 0; t < TEST_COUNT(names); t++) {
-            const kernels *tier = kernels_find(names[t]);
-            if (!tier) continue;
+        for (size_t t = 0; t < tiers_count; t++) {
+            const kernels *tier = tiers[t];
             kernels_force(tier);
             world w;
             world_new(&w, 96, (veer_metric)metric, 1500, CLUSTERED, 3);
@@ -364,8 +365,10 @@ static void test_damage_is_seen(void **state)
     world_free(&w);
 }
 
-int main(void)
+/* The argument is a pattern of the tests to run: all take long under emulation. */
+int main(int argc, char **argv)
 {
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recall),         cmocka_unit_test(test_same_on_every_tier),
         cmocka_unit_test(test_seed_decides),   cmocka_unit_test(test_shortage),

@@ -11,23 +11,25 @@
 
 #include "base/rng.h"
 #include "kernels/kernels.h"
+#include "support/guarded.h"
+#include "support/tiers.h"
 
 #define DIMS_MAX 8192u
 
-static const char *const tier_names[] = {"avx2", "avx512", "neon"};
-
-static const kernels *tiers[4];
+static const kernels *tiers[TIERS_MAX];
 static size_t tiers_count;
 
 static int find_tiers(void **state)
 {
     (void)state;
-    tiers[tiers_count++] = &kernels_scalar;
-    for (size_t i = 0; i < TEST_COUNT(tier_names); i++) {
-        const kernels *found = kernels_find(tier_names[i]);
-        if (found != NULL) tiers[tiers_count++] = found;
-    }
+    tiers_count = tiers_find(tiers);
     return 0;
+}
+
+/* n floats that end at the page. */
+static float *guarded_floats(const guarded *g, size_t n)
+{
+    return guarded_end(g, n * sizeof(float));
 }
 
 static void fill(float *values, size_t n, rng *random)
@@ -43,11 +45,17 @@ static const size_t dims_list[] = {64, 128, 192, 384, 768, 1536, 4096, 4160, 819
 static void test_residual(void **state)
 {
     (void)state;
-    static float x[DIMS_MAX], centre[DIMS_MAX], r[DIMS_MAX], other[DIMS_MAX];
+    guarded memory[4];
     rng random;
     rng_init(&random, 1);
+    for (size_t i = 0; i < 4; i++)
+        memory[i] = guarded_new(DIMS_MAX * sizeof(float));
     for (size_t d = 0; d < TEST_COUNT(dims_list); d++) {
         size_t n = dims_list[d];
+        float *x = guarded_floats(&memory[0], n);
+        float *centre = guarded_floats(&memory[1], n);
+        float *r = guarded_floats(&memory[2], n);
+        float *other = guarded_floats(&memory[3], n);
         fill(x, n, &random);
         fill(centre, n, &random);
         kernel_sums sums;
@@ -66,11 +74,14 @@ static void test_residual(void **state)
         assert_true(fabs(dot - (double)sums.dot) <= rounding * dot_size);
         for (size_t t = 1; t < tiers_count; t++) {
             kernel_sums found;
+            memset(other, 0xEE, n * sizeof *other);
             tiers[t]->residual(x, centre, n, other, &found);
             assert_memory_equal(other, r, n * sizeof *r);
             assert_memory_equal(&found, &sums, sizeof sums);
         }
     }
+    for (size_t i = 0; i < 4; i++)
+        guarded_free(&memory[i]);
 }
 
 /* The bit of a row's dimension, by the layout that kernels.h draws. */
@@ -114,12 +125,15 @@ static void test_place_code(void **state)
 static void test_tables(void **state)
 {
     (void)state;
-    static float r[DIMS_MAX];
-    static uint8_t tables[4 * DIMS_MAX], other[4 * DIMS_MAX];
+    static uint8_t tables[4 * DIMS_MAX];
+    guarded values_memory = guarded_new(DIMS_MAX * sizeof(float));
+    guarded tables_memory = guarded_new(4 * DIMS_MAX);
     rng random;
     rng_init(&random, 3);
     for (size_t d = 0; d < TEST_COUNT(dims_list); d++) {
         size_t n = dims_list[d];
+        float *r = guarded_floats(&values_memory, n);
+        uint8_t *other = guarded_end(&tables_memory, 4 * n);
         fill(r, n, &random);
         float group = kernels_scalar.group_max(r, n);
         float naive = 0;
@@ -146,18 +160,21 @@ static void test_tables(void **state)
         assert_int_equal(largest, KERNEL_TABLE_MAX);
         for (size_t t = 1; t < tiers_count; t++) {
             assert_true(tiers[t]->group_max(r, n) == group);
-            memset(other, 0xEE, sizeof other);
+            memset(other, 0xEE, 4 * n);
             tiers[t]->make_tables(r, n, scale, other);
             assert_memory_equal(tables, other, 4 * n);
         }
     }
-    memset(r, 0, sizeof r);
+    float *r = guarded_floats(&values_memory, 64);
+    memset(r, 0, 64 * sizeof *r);
     for (size_t t = 0; t < tiers_count; t++) {
         assert_true(tiers[t]->group_max(r, 64) == 0);
         tiers[t]->make_tables(r, 64, 0, tables);
         for (size_t i = 0; i < 256; i++)
             assert_int_equal(tables[i], 0);
     }
+    guarded_free(&values_memory);
+    guarded_free(&tables_memory);
 }
 
 /* ---------------------------------------------------------------- scans */

@@ -8,57 +8,29 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/rng.h"
 #include "kernels/kernels.h"
+#include "support/guarded.h"
+#include "support/tiers.h"
 
 #define LENGTH_MAX 8192u
 #define ROWS 11u
 
-static const char *const tier_names[] = {"avx2", "avx512", "neon"};
-
-static const kernels *tiers[4];
+static const kernels *tiers[TIERS_MAX];
 static size_t tiers_count;
 
 static int find_tiers(void **state)
 {
     (void)state;
-    tiers[tiers_count++] = &kernels_scalar;
-    for (size_t i = 0; i < TEST_COUNT(tier_names); i++) {
-        const kernels *found = kernels_find(tier_names[i]);
-        if (found != NULL) tiers[tiers_count++] = found;
-    }
+    tiers_count = tiers_find(tiers);
     return 0;
-}
-
-/* Memory whose last byte lies before an inaccessible page. */
-typedef struct guarded {
-    uint8_t *map;
-    size_t bytes, room;
-} guarded;
-
-static guarded guarded_new(size_t bytes)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    guarded g = {.room = (bytes + page - 1) / page * page};
-    g.bytes = g.room + page;
-    g.map = mmap(NULL, g.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(g.map, MAP_FAILED);
-    assert_int_equal(mprotect(g.map + g.room, page, PROT_NONE), 0);
-    return g;
-}
-
-static void guarded_free(guarded *g)
-{
-    munmap(g->map, g->bytes);
 }
 
 /* n floats that end at the page. */
 static float *guarded_floats(const guarded *g, size_t n)
 {
-    return (float *)(void *)(g->map + g->room - n * sizeof(float));
+    return guarded_end(g, n * sizeof(float));
 }
 
 static uint32_t bits_of(float value)
@@ -234,7 +206,8 @@ static void test_rows(void **state)
         for (size_t t = 0; t < tiers_count; t++) {
             for (size_t count = 0; count <= ROWS; count++) {
                 float dots[ROWS + 1], squares[ROWS + 1];
-                dots[count] = squares[count] = 77;
+                for (size_t i = 0; i <= count; i++)
+                    dots[i] = squares[i] = 77;
                 tiers[t]->dot_rows(query, rows, count, n, dots);
                 tiers[t]->l2_rows(query, rows, count, n, squares);
                 for (size_t i = 0; i < count; i++) {
@@ -403,6 +376,7 @@ static void test_dispatch(void **state)
         assert_true(tiers[t]->residual && tiers[t]->place_code && tiers[t]->group_max);
         assert_true(tiers[t]->make_tables && tiers[t]->scan && tiers[t]->find_block);
         assert_non_null(tiers[t]->test_block);
+        assert_true(tiers[t]->encode_sq8 && tiers[t]->l2_sq8 && tiers[t]->dot_sq8);
     }
 }
 
