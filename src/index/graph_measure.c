@@ -80,8 +80,8 @@ static int32_t rank_of(const topk_entry *entry)
     return (int32_t)(uint32_t)(entry->key >> 32);
 }
 
-/* Walks with one effort; a node as near as the k-th true one is found. */
-static void walk_once(graph_builder *b, const query_context *query, size_t curve, size_t place)
+/* Walks with one effort; a node as near as the k-th true one is found. True: all are. */
+static bool walk_once(graph_builder *b, const query_context *query, size_t curve, size_t place)
 {
     size_t effort = effort_of(curve, place);
     size_t k = curve_k[curve] < b->nearest_count ? curve_k[curve] : b->nearest_count;
@@ -100,6 +100,7 @@ static void walk_once(graph_builder *b, const query_context *query, size_t curve
         found += near->node != query->node && near->rank <= rank_of(&b->nearest[k - 1]);
     }
     b->recalls[curve][place] += k > 0 ? (float)found / (float)k / QUERIES : 1.0f / QUERIES;
+    return found == k;
 }
 
 void graph_measure_begin(graph_builder *b)
@@ -116,8 +117,12 @@ void graph_measure_step(graph_builder *b)
         compare_some(b, &query);
         return;
     }
-    uint32_t walk = b->measured_walks++;
-    walk_once(b, &query, walk / GRAPH_EFFORTS, walk % GRAPH_EFFORTS);
+    uint32_t curve = b->measured_walks / GRAPH_EFFORTS;
+    bool finds_all = walk_once(b, &query, curve, b->measured_walks % GRAPH_EFFORTS);
+    b->measured_walks++;
+    /* What one effort finds a larger one does. */
+    for (; finds_all && b->measured_walks < (curve + 1) * GRAPH_EFFORTS; b->measured_walks++)
+        b->recalls[curve][b->measured_walks % GRAPH_EFFORTS] += 1.0f / QUERIES;
     if (b->measured_walks < GRAPH_CURVES * GRAPH_EFFORTS) return;
     b->position = b->measured_walks = 0;
     b->nearest_count = 0;
