@@ -66,7 +66,7 @@ static const double scan_recalls[] = {0.7,  0.8,  0.85,  0.9,   0.93, 0.95, 0.97
                                       0.98, 0.99, 0.995, 0.999, 1.0,  EXACT};
 static const double graph_recalls[] = {0.7,  0.8,   0.85, 0.9,   0.93,  0.95, 0.965,
                                        0.98, 0.985, 0.99, 0.995, 0.998, 0.999};
-static const double efs[] = {10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 450, 640};
+static const double efs[] = {10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 450};
 
 static void open_database(engine *of, const char *path)
 {

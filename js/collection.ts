@@ -42,7 +42,7 @@ import {
 import { asyncDisposeSymbol } from './dispose.ts';
 import { batchOf, batchesOf, countOf, documentsOf } from './documents.ts';
 import { VeerError, closed, typeError } from './errors.ts';
-import { K_MAX } from './limits.ts';
+import { EFFORT_MAX, K_MAX } from './limits.ts';
 import { hitsOf, rowsOf, scanRows } from './results.ts';
 import type { KnownFields } from './schema.ts';
 import { HeldQuery, HeldSnapshot, release } from './snapshot.ts';
@@ -305,8 +305,10 @@ function requestText(options: object): string {
     k,
     offset,
     recall: share,
+    effort,
     exact,
     explain,
+    verify,
     filter,
     select,
     ...unknown
@@ -317,8 +319,10 @@ function requestText(options: object): string {
     k: integer('k', k, 1, K_MAX),
     offset: integer('offset', offset, 0, K_MAX),
     recall: recall(share),
+    effort: integer('effort', effort, 0, EFFORT_MAX),
     exact: flag('exact', exact),
     explain: flag('explain', explain),
+    verify: flag('verify', verify),
     filter,
     select,
     ...unknown,

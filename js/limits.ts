@@ -3,6 +3,7 @@
 
 export const DIMS_MAX = 8192;
 export const K_MAX = 10_000;
+export const EFFORT_MAX = 100_000;
 export const ID_BYTES_MAX = 512;
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 

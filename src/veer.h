@@ -363,10 +363,14 @@ VEER_API void veer_snapshot_close(veer_snapshot *snapshot);
  *   "filter"   text: "tag = 'x' AND year >= 2020 AND NOT (draft = true)", with ? parameters;
  *              or object: {"tag": "x", "year": {"$gte": 2020}}
  *   "recall"   0 < r <= 1, default 0.95   "exact"    true: compare every original
+ *   "effort"   nodes that a walk of a graph keeps, at most 100000: every graph is walked with it,
+ *              whatever recall and cost say, at least with k + offset; default 0: by recall
  *   "select"   what is returned of documents: true: all fields but vectors (default);
  *              "*": all fields, vectors too; an array of keys: these, vectors where they are
  *              named; false: no documents
  *   "explain"  true: the plan and its figures in veer_results_explain
+ *   "verify"   true, with explain: the request is answered exactly as well, and explain says which
+ *              share of the true k was found ("trueRecall", ties count)
  * An unknown key is VEER_E_OPTION, a bad value VEER_E_RANGE or _TYPE, a filter that does not
  * parse VEER_E_SYNTAX with the position and what was expected, an unknown field VEER_E_FIELD. */
 VEER_API veer_status veer_query_prepare(veer_collection *collection, const char *request,

@@ -67,12 +67,22 @@ export interface QueryOptions<S extends Schema, Sel> {
   readonly filter?: Filter<S> | undefined;
   /** 0 < recall <= 1, default 0.95: the expected share of the true k that is found. */
   readonly recall?: number | undefined;
+  /**
+   * Nodes that a walk of a graph keeps, 0-100000: every graph is walked with it, whatever recall
+   * and cost say, at least with k + offset. Default 0: by recall.
+   */
+  readonly effort?: number | undefined;
   /** Compare every original; recall is then 1. */
   readonly exact?: boolean | undefined;
   /** What is returned of the documents; default true: all fields but vectors. */
   readonly select?: Sel | undefined;
   /** The plan and its figures in `explain`. */
   readonly explain?: boolean | undefined;
+  /**
+   * With `explain`: the request is answered exactly as well, and `explain` says which share of the
+   * true k was found (`trueRecall`, ties count).
+   */
+  readonly verify?: boolean | undefined;
 }
 
 export interface SearchRequest<S extends Schema, Sel = true>

@@ -158,6 +158,12 @@ static int store(const cli_context *cli, const cli_option *option, const char *v
         return store_integer(cli, option, value, to);
     case CLI_REAL:
         return store_real(cli, option, value, to);
+    case CLI_MAYBE:
+        if (value == NULL) {
+            value = "";
+            break;
+        }
+        /* fall through */
     case CLI_CHOICE:
         if (!is_choice(option->value, value)) {
             return cli_usage(cli, "%s%s %s: expected one of %s", dashes(option), option->name,
@@ -217,7 +223,7 @@ static int parse_option(const cli_context *cli, int argc, char **argv, int *at, 
             return cli_usage(cli, "-%c takes no value", option->letter);
         }
     }
-    if (option->kind != CLI_FLAG && value == NULL) {
+    if (option->kind != CLI_FLAG && option->kind != CLI_MAYBE && value == NULL) {
         if (*at + 1 >= argc) {
             return cli_usage(cli, "%s%s needs a value: %s", dashes(option), option->name,
                              option->value);
@@ -353,8 +359,11 @@ void cli_print_help(const cli_command *command, FILE *out, bool colours)
     print_heading(out, "Options", colours);
     for (size_t i = 0; i < command->options_count; i++) {
         const cli_option *option = &command->options[i];
-        print_option(out, option->name, option->letter,
-                     option->kind == CLI_FLAG ? "" : option->value, option->help);
+        char name[80];
+        bool is_maybe = option->kind == CLI_MAYBE;
+        (void)snprintf(name, sizeof name, is_maybe ? "%s[=%s]" : "%s", option->name, option->value);
+        print_option(out, name, option->letter,
+                     option->kind == CLI_FLAG || is_maybe ? "" : option->value, option->help);
     }
     print_option(out, "help", 'h', "", "print this text");
     if (command->examples != NULL) {

@@ -18,6 +18,7 @@ typedef enum cli_option_kind {
     CLI_INTEGER, /* uint64_t, minimum <= value <= maximum */
     CLI_REAL,    /* double, minimum < value <= maximum */
     CLI_CHOICE,  /* const char *, one of the words in `value`, separated by | */
+    CLI_MAYBE,   /* the same behind a =, or "" where there is none */
 } cli_option_kind;
 
 struct cli_option {

@@ -26,10 +26,12 @@ typedef struct search_options {
     const char *params;
     bool exact;
     double recall;
+    uint64_t effort;
     const char *select;
     const char *collection;
     const char *field;
     bool explain;
+    bool verify;
     bool json;
 } search_options;
 
@@ -54,6 +56,8 @@ static const cli_option options_table[] = {
      "compare every vector: the true nearest"},
     {"recall", 'r', CLI_REAL, offsetof(search_options, recall), "R", 0, 1,
      "expected share of the true nearest that is found (default 0.95)"},
+    {"effort", 0, CLI_INTEGER, offsetof(search_options, effort), "E", 1, CLI_EFFORT_MAX,
+     "walk graphs keeping E nodes, whatever recall and cost say"},
     {"select", 0, CLI_TEXT, offsetof(search_options, select), "KEYS", 0, 0,
      "keys of the documents, separated by commas; '*': all, vectors too; false: none (default: all "
      "but vectors)"},
@@ -63,6 +67,8 @@ static const cli_option options_table[] = {
      "vector field to search (default: the only one)"},
     {"explain", 0, CLI_FLAG, offsetof(search_options, explain), NULL, 0, 0,
      "print the plan and its figures too"},
+    {"verify", 0, CLI_FLAG, offsetof(search_options, verify), NULL, 0, 0,
+     "with --explain: answer exactly as well, and say how much of it was found"},
     {"json", 0, CLI_FLAG, offsetof(search_options, json), NULL, 0, 0,
      "print a JSON object a query"},
 };
@@ -181,9 +187,11 @@ static int prepare(searcher *search)
         .field = search->field->name,
         .filter = filter.data,
         .recall = options->recall,
+        .effort = options->effort,
         .exact = options->exact,
         .select = select.failed ? "false" : select.data,
         .explain = options->explain,
+        .verify = options->verify,
     };
     search_request_json(&request, &json);
     veer_status status = VEER_OK;
@@ -291,6 +299,12 @@ static int check(const cli_context *cli, const search_options *options)
     }
     if (options->exact && options->recall > 0) {
         return cli_usage(cli, "--exact finds all there are; leave out --recall");
+    }
+    if (options->exact && options->effort > 0) {
+        return cli_usage(cli, "--exact walks no graph; leave out --effort");
+    }
+    if (options->verify && !options->explain) {
+        return cli_usage(cli, "--verify puts its figures into the plan; give --explain too");
     }
     if (options->limit != 0 && options->queries == NULL) {
         return cli_usage(cli, "--limit counts the queries of --queries; -k says how many results");

@@ -4,6 +4,8 @@
 
 #include "cli_database.h"
 
+#define CLI_EFFORT_MAX 100000 /* the engine's; veer_describe has it */
+
 /* A search request as JSON. */
 typedef struct search_request {
     uint64_t k;
@@ -11,9 +13,11 @@ typedef struct search_request {
     const char *field;  /* NULL: the only one */
     const char *filter; /* as JSON; NULL: none */
     double recall;      /* 0: the default */
+    uint64_t effort;    /* 0: by recall */
     bool exact;
     const char *select; /* as JSON */
     bool explain;
+    bool verify;
 } search_request;
 void search_request_json(const search_request *request, cli_text *json);
 

@@ -30,8 +30,12 @@ void search_request_json(const search_request *request, cli_text *json)
         cli_text_string(json, ",\"recall\":");
         cli_text_json_number(json, request->recall);
     }
-    cli_text_format(json, ",\"select\":%s%s}", request->select,
-                    request->explain ? ",\"explain\":true" : "");
+    if (request->effort > 0) {
+        cli_text_format(json, ",\"effort\":%llu", (unsigned long long)request->effort);
+    }
+    cli_text_format(json, ",\"select\":%s%s%s}", request->select,
+                    request->explain ? ",\"explain\":true" : "",
+                    request->verify ? ",\"verify\":true" : "");
 }
 
 typedef struct answer_row {

@@ -277,7 +277,7 @@ struct veer_database {
     struct job *job;   /* what is being sealed or merged, or NULL */
     bool wants_compact;
     bool wants_optimize; /* its checkpoint has begun */
-    bool gives_back; /* space of removed streams or of the log, in pieces */
+    bool gives_back;     /* space of removed streams or of the log, in pieces */
 };
 
 version *version_acquire(veer_database *database); /* the present one */

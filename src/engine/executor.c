@@ -130,6 +130,8 @@ static veer_status run_all(executor *run, const float *vectors, size_t n, const 
     offsets[0] = 0;
     if (run->field) {
         VEER_TRY(search_all(run, vectors, n, offsets, error));
+        if (run->wants_verify && !run->is_exact)
+            VEER_TRY(executor_verify(run, vectors, n, offsets, error));
     } else {
         VEER_TRY(list_matches(run, error));
         offsets[1] = (uint32_t)run->hits_count;

@@ -23,6 +23,7 @@ typedef struct search_part {
     segment_vectors vectors;
     const uint64_t *live; /* the same by ordinal; NULL: all of vectors.count */
     uint32_t live_count;
+    uint64_t true_count, found_count; /* of the exact answers, where they are verified */
 } search_part;
 
 /* Codes that lie together and share a centre. */
@@ -33,6 +34,7 @@ typedef struct search_run {
     uint32_t part, first, count;
     const graph *graph; /* is walked instead of a scan; NULL: none, or it would cost more */
     size_t effort;      /* of the walk */
+    size_t walks;       /* queries that it answered */
 } search_run;
 
 /* Ordinals without codes. */
@@ -58,8 +60,9 @@ typedef struct executor {
     const field *field;   /* NULL: no vectors are asked about */
     const flat_space *space;
     uint64_t k, offset;
-    bool wants_exact;
+    bool wants_exact, wants_verify;
     double recall;
+    size_t effort;   /* of walks; 0: by recall */
     float sigmas;    /* flat_sigmas(recall) */
     arena *prepared; /* lives for the run */
     arena *scratch;  /* reset for every query */
@@ -81,7 +84,8 @@ typedef struct executor {
     /* What really happened. */
     bool is_timed;
     uint64_t scanned, walked, compared, reranked, candidates;
-    double mask_ms, scan_ms, rerank_ms, fetch_ms;
+    double mask_ms, scan_ms, rerank_ms, verify_ms, fetch_ms;
+    uint64_t verified; /* originals compared to know the exact answers */
 } executor;
 
 /* executor_mask.c */
@@ -108,6 +112,9 @@ uint64_t executor_rerank_estimate(const executor *run);
  * distances. */
 veer_status executor_compare(executor *run, const flat_query *query, uint32_t part, uint32_t first,
                              uint32_t end, topk *heap, flat_candidates *known, veer_error *error);
+/* Every original: the nearest into the heap. */
+veer_status executor_search_exact(executor *run, const flat_query *query, topk *heap,
+                                  veer_error *error);
 /* The nearest of one vector: appends to hits. */
 veer_status executor_search(executor *run, const float *vector, veer_error *error);
 
@@ -128,9 +135,16 @@ veer_status executor_rerank(executor *run, const flat_query *query, flat_candida
 
 /* Gives the run the graph of its segment if walking it costs less than scanning. */
 veer_status executor_plan_walk(executor *run, search_run *codes, veer_error *error);
+/* Gives it the graph for the effort that was asked for, whatever it costs. */
+veer_status executor_plan_effort(executor *run, search_run *codes, veer_error *error);
 /* Walks the graph of run number `index` and reranks what it finds; has_walked false: too little. */
 veer_status executor_walk(executor *run, const flat_query *query, size_t index, topk *heap,
                           flat_candidates *candidates, bool *has_walked, veer_error *error);
+
+/* executor_verify.c: answers the queries exactly too and counts, by segment, what was found. The
+ * hits of query i are offsets[i] <= hit < offsets[i + 1]. */
+veer_status executor_verify(executor *run, const float *vectors, size_t n, const uint32_t *offsets,
+                            veer_error *error);
 
 /* executor.c */
 

@@ -69,7 +69,9 @@ static veer_status add_run(executor *run, uint32_t part, const segment_codes *co
         .first = codes->first,
         .count = end - codes->first,
     };
-    return executor_plan_walk(run, &run->runs[run->runs_count - 1], error);
+    search_run *added = &run->runs[run->runs_count - 1];
+    return run->effort > 0 ? executor_plan_effort(run, added, error)
+                           : executor_plan_walk(run, added, error);
 }
 
 static veer_status plan_part(executor *run, uint32_t index, veer_error *error)
@@ -125,7 +127,7 @@ veer_status executor_plan(executor *run, veer_error *error)
 {
     uint64_t wanted = run->k + run->offset;
     run->wanted = (size_t)(wanted < run->matches ? wanted : run->matches);
-    run->is_exact = run->wants_exact || are_few(run);
+    run->is_exact = run->wants_exact || (run->effort == 0 && are_few(run));
     if (run->is_exact) return VEER_OK;
     veer_status status = VEER_OK;
     for (uint32_t i = 0; i < run->collection->segments_count; i++) {
@@ -137,7 +139,8 @@ veer_status executor_plan(executor *run, veer_error *error)
             return one;
     }
     VEER_TRY(status);
-    run->is_exact = run->runs_count == 0 || exact_is_cheaper(run);
+    bool must_walk = run->effort > 0 && executor_walk_estimate(run) > 0;
+    run->is_exact = run->runs_count == 0 || (!must_walk && (are_few(run) || exact_is_cheaper(run)));
     return VEER_OK;
 }
 
@@ -238,8 +241,8 @@ veer_status executor_compare(executor *run, const flat_query *query, uint32_t pa
     return status;
 }
 
-static veer_status search_exact(executor *run, const flat_query *query, topk *heap,
-                                veer_error *error)
+veer_status executor_search_exact(executor *run, const flat_query *query, topk *heap,
+                                  veer_error *error)
 {
     veer_status status = VEER_OK;
     for (uint32_t i = 0; i < run->collection->segments_count; i++) {
@@ -343,7 +346,7 @@ veer_status executor_search(executor *run, const float *vector, veer_error *erro
     topk_init(&heap, run->entries, run->wanted);
     if (run->is_exact) {
         double began = run->is_timed ? clock_monotonic_ms() : 0;
-        VEER_TRY(search_exact(run, query, &heap, error));
+        VEER_TRY(executor_search_exact(run, query, &heap, error));
         if (run->is_timed) run->scan_ms += clock_monotonic_ms() - began;
     } else {
         VEER_TRY(search_codes(run, query, &heap, error));

@@ -38,6 +38,16 @@ veer_status executor_plan_walk(executor *run, search_run *codes, veer_error *err
     return VEER_OK;
 }
 
+veer_status executor_plan_effort(executor *run, search_run *codes, veer_error *error)
+{
+    const search_part *part = &run->parts[codes->part];
+    if (codes->count < part->vectors.count) return VEER_OK;
+    VEER_TRY(segment_graph(&part->vectors, &codes->graph, error));
+    codes->effort = run->effort > run->wanted ? run->effort : run->wanted;
+    if (codes->effort > codes->count) codes->effort = codes->count;
+    return VEER_OK;
+}
+
 uint64_t executor_walk_estimate(const executor *run)
 {
     uint64_t nodes = 0;
@@ -77,6 +87,7 @@ veer_status executor_walk(executor *run, const flat_query *query, size_t index, 
     uint32_t matches = run->parts[codes->part].live_count;
     if (count < (run->wanted < matches ? run->wanted : matches)) return VEER_OK;
     *has_walked = true;
+    run->runs[index].walks++;
     run->candidates += count;
     return executor_rerank_items(run, query, items, count, heap, candidates, error);
 }

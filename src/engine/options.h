@@ -57,7 +57,8 @@ typedef struct request_options {
     uint64_t k, offset;
     const char *vector;
     double recall;
-    bool exact, explain;
+    uint64_t effort; /* 0: by recall */
+    bool exact, explain, verify;
 } request_options;
 /* The table of search requests, without "filter" and "select". */
 extern const option request_table[];

@@ -45,14 +45,18 @@
             "vectors of a sealed segment from which it gets a graph; 0: never")
 
 /* A search request's keys but "filter" and "select", which need a schema. */
-#define REQUEST_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                  \
-    INTEGER("", "k", k, 1, 10000, 10, "results a query")                      \
-    INTEGER(",", "offset", offset, 0, 10000, 0, "results to leave out first") \
-    TEXT(",", "vector", vector, "the vector field; default: the only one")    \
-    NUMBER(",", "recall", recall, 0.000001, 1, 0.95,                          \
-           "expected share of the true k nearest that is found")              \
-    BOOL(",", "exact", exact, false, "compare the originals of every row")    \
-    BOOL(",", "explain", explain, false, "return the plan and its figures")
+#define REQUEST_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                                  \
+    INTEGER("", "k", k, 1, 10000, 10, "results a query")                                      \
+    INTEGER(",", "offset", offset, 0, 10000, 0, "results to leave out first")                 \
+    TEXT(",", "vector", vector, "the vector field; default: the only one")                    \
+    NUMBER(",", "recall", recall, 0.000001, 1, 0.95,                                          \
+           "expected share of the true k nearest that is found")                              \
+    INTEGER(",", "effort", effort, 0, 100000, 0,                                              \
+            "nodes that a walk of a graph keeps, whatever recall and cost say; 0: by recall") \
+    BOOL(",", "exact", exact, false, "compare the originals of every row")                    \
+    BOOL(",", "explain", explain, false, "return the plan and its figures")                   \
+    BOOL(",", "verify", verify, false,                                                        \
+         "answer exactly as well, and say in explain what was found of it")
 
 /* A scan's keys but "filter" and "select". */
 #define SCAN_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT) \

@@ -34,6 +34,9 @@ static veer_status read_request(veer_query *query, yyjson_val *root, veer_error 
     VEER_TRY(options_read_request(request_table, request_table_count, also, root, "request",
                                   &query->body, &query->request, error));
     const schema *known = query->schema;
+    if (query->request.verify && !query->request.explain)
+        VEER_FAIL(error, VEER_E_OPTION,
+                  "request: 'verify' is true without 'explain', which tells its figures");
     if (query->request.vector || known->vectors_count == 1)
         VEER_TRY(schema_vector(known, query->request.vector, &query->field, error));
     yyjson_val *wanted = yyjson_obj_get(root, "filter");
@@ -125,7 +128,9 @@ static veer_status run_query(veer_query *query, const collection_version *collec
         .k = query->request.k,
         .offset = query->request.offset,
         .wants_exact = query->request.exact,
+        .wants_verify = query->request.verify,
         .recall = query->request.recall,
+        .effort = (size_t)query->request.effort,
         .prepared = &query->prepared,
         .scratch = &query->scratch,
     };

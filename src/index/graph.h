@@ -64,6 +64,9 @@ typedef struct graph_result {
 /* VEER_E_NOMEM is the only failure. */
 veer_status graph_search(const flat_space *space, const graph *graph, const flat_query *query,
                          size_t effort, arena *scratch, graph_result *result);
+/* The mean recall of the k nearest that an effort gives, as measured; below the least effort that
+ * was measured, in proportion. */
+double graph_recall(const graph *graph, size_t k, size_t effort);
 /* The effort for a mean recall (0 < recall <= 1) of the k nearest, as measured; SIZE_MAX: none that
  * was measured is enough. */
 size_t graph_effort(const graph *graph, size_t k, double recall);

@@ -158,3 +158,15 @@ size_t graph_effort(const graph *graph, size_t k, double recall)
     double share = log((double)k / curve_k[0]) / log((double)curve_k[1] / curve_k[0]);
     return (size_t)ceil(pow(few, 1 - share) * pow(many, share) * (double)k);
 }
+
+double graph_recall(const graph *graph, size_t k, size_t effort)
+{
+    size_t least = graph_effort(graph, k, 0);
+    size_t within = effort < least ? least : effort;
+    double low = 0, high = 1;
+    for (int i = 0; i < 24; i++) {
+        double middle = (low + high) / 2;
+        *(graph_effort(graph, k, middle) <= within ? &low : &high) = middle;
+    }
+    return effort < least ? low * (double)effort / (double)least : low;
+}

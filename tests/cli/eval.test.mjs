@@ -99,3 +99,67 @@ test('ids that are no row numbers are named', (t) => {
   const truth = write('t.ivecs', ivecs([[0]]));
   fails(['eval', path('db'), '-q', q, '-t', truth, '-k', '1'], 'ID', /id "x" is not a row number/);
 });
+
+/** 20,000 rows with a graph, and queries. */
+function large(t) {
+  const { path, write } = folder(t);
+  const [db, q] = [path('db'), write('q.fvecs', fvecs(randomVectors(40, 24, 44)))];
+  const rows = randomVectors(20_000, 24, 43);
+  const lines = rows.map((vector, i) =>
+    JSON.stringify({ id: `d${i}`, year: i % 50, v: [...vector] }),
+  );
+  const fields = { v: { type: 'vector', dims: 24, metric: 'l2' }, year: { type: 'number' } };
+  const schema = write('s.json', JSON.stringify({ fields }));
+  ok(['import', db, write('rows.jsonl', `${lines.join('\n')}\n`), '--create', '--schema', schema]);
+  ok(['optimize', db]);
+  return (...more) => ['eval', db, '-q', q, ...more];
+}
+
+test('--filter: exact searches are the truth, whatever ids there are', (t) => {
+  const args = large(t);
+  const evaluated = (...more) => okJson(args('--json', '--filter', ...more));
+  assert.equal(evaluated('year = 7', '--exact').recall, 1);
+  assert.equal(evaluated('year = 7').visited, 400); // so few are compared one by one
+  assert.ok(evaluated('year < 40', '--recall', '0.9').recall >= 0.85);
+  assert.equal(evaluated('year > 99').recall, 1); // there is nothing to find
+  const few = evaluated('year >= 0', '--effort', '10');
+  const many = evaluated('year >= 0', '--effort', '1000');
+  assert.ok(few.recall < many.recall && many.recall > 0.99, `${few.recall} ${many.recall}`);
+  assert.ok(few.visited < many.visited);
+  fails(args('--filter', 'nowhere = 1'), 'FIELD', /nowhere/);
+});
+
+test('--sweep: a curve by recall or by effort, as a table and as JSON', (t) => {
+  const args = large(t);
+  const all = ['--filter', 'year >= 0'];
+  const efforts = okJson(args(...all, '--sweep=effort', '--json'));
+  assert.deepEqual(
+    efforts.map(({ effort }) => effort),
+    [10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480],
+  );
+  for (const [i, point] of efforts.entries()) {
+    assert.ok(point.qps > 0 && point.p50_us > 0 && point.p99_us >= point.p50_us);
+    if (i > 0) assert.ok(point.visited > efforts[i - 1].visited);
+  }
+  assert.ok(efforts[0].recall < efforts.at(-1).recall);
+  assert.equal(
+    efforts[4].recall,
+    okJson(args(...all, '--effort', '40', '--json')).recall, // the same as alone
+  );
+  const recalls = okJson(args(...all, '--sweep', '--json'));
+  assert.deepEqual(
+    recalls.map(({ target }) => target),
+    [0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999],
+  );
+  for (const { target, recall } of recalls) assert.ok(recall >= target - 0.05, `${recall}`);
+  const [heading, ...rows] = ok(args(...all, '--sweep=recall'))
+    .trimEnd()
+    .split('\n');
+  assert.match(heading, /^target +recall +QPS +p50 us +p99 us +visited$/);
+  assert.deepEqual(
+    rows.map((row) => Number(row.trim().split(/ +/)[0])),
+    recalls.map(({ target }) => target),
+  );
+  const wide = okJson(args(...all, '-k', '10000', '--limit', '1', '--sweep=effort', '--json'));
+  assert.equal(wide.at(-1).effort, 80_000); // 120,000 is more than there may be
+});

@@ -95,7 +95,18 @@ test('wrong values, missing values and missing arguments are named with what was
   misused(['search', 'db', '--like=a', '--recall', 'nan'], /expected a number/);
   misused(['search', 'db', '--like=a', '--json=yes'], /--json takes no value/);
   misused(['search', 'db', '--like=a', '--exact', '--recall', '0.9'], /leave out --recall/);
+  misused(['search', 'db', '--like=a', '--exact', '--effort', '9'], /leave out --effort/);
+  misused(['search', 'db', '--like=a', '--effort', '100001'], /an integer from 1 to 100000/);
+  misused(['search', 'db', '--like=a', '--verify'], /give --explain too/);
   misused(['eval', 'db', '--queries', 'q.fvecs'], /give --queries FILE and --truth FILE/);
+  const evaluated = ['eval', 'db', '-q', 'q.fvecs', '-t', 't.ivecs'];
+  misused([...evaluated, '--filter', 'x = 1'], /leave out --truth/);
+  misused([...evaluated, '--exact', '--effort', '9'], /leave out --effort/);
+  misused([...evaluated, '--effort', '100001'], /an integer from 1 to 100000/);
+  misused([...evaluated, '--sweep', '--exact'], /leave out --exact/);
+  misused([...evaluated, '--sweep', '--recall', '0.9'], /leave out --recall/);
+  misused([...evaluated, '--sweep=effort', '--effort', '9'], /leave out --effort/);
+  misused([...evaluated, '--sweep=k'], /--sweep k: expected one of recall\|effort/);
   misused(['delete', 'db'], /give either ids or --filter/);
   misused(['delete', 'db', 'a', '--filter', 'x = 1'], /give either ids or --filter/);
   misused(['import', 'db', 'rows.dat'], /does not say its format, give --format/);

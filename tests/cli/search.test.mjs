@@ -155,6 +155,30 @@ test('--explain adds the plan', (t) => {
   assert.match(ok(search), /\n\n\{[^]*\}\n$/);
 });
 
+test('--verify says what share of the true nearest was found, --effort which nodes a walk keeps', (t) => {
+  const { path, write } = folder(t);
+  const db = path('db');
+  const many = write('v.fvecs', fvecs(randomVectors(20_000, 24, 91)));
+  ok(['import', db, many, '--create', '--metric', 'l2']);
+  ok(['optimize', db]);
+  const search = ['search', db, '--like', '5', '-k', '9', '--json', '--select', 'false'];
+  const verified = (...args) => okJson([...search, '--explain', '--verify', ...args]);
+  const exact = okJson([...search, '--exact']).rows.map(({ id }) => id);
+  const shares = ['1', '40', '4000'].map((effort) => {
+    const { rows, explain } = verified('--effort', effort);
+    assert.equal(explain.segments[0].walked, true);
+    assert.equal(explain.segments[0].effort, Math.max(effort, 10));
+    // Of the ten that the engine was asked for, the document itself is one and always found.
+    const found = rows.filter(({ id }) => exact.includes(id)).length;
+    assert.ok(Math.abs(explain.trueRecall - (found + 1) / 10) < 1e-9);
+    return explain;
+  });
+  assert.ok(shares[0].trueRecall < 1 && shares[2].trueRecall === 1);
+  assert.ok(shares[0].recall < shares[1].recall && shares[1].recall < shares[2].recall);
+  assert.equal(verified('--exact').explain.trueRecall, 1);
+  assert.equal('trueRecall' in okJson([...search, '--explain']).explain, false);
+});
+
 test('the table for people is aligned and plain in a pipe', (t) => {
   const { db } = database(t);
   const table = ok(['search', db, '--vector', text(vectors[7]), '-k', '3', '--exact']);

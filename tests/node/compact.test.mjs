@@ -82,5 +82,17 @@ test('optimize seals and builds graphs in parts while others write; a signal end
   assert.equal(await all.count(), 6010);
   const { explain } = await all.search({ vector: note(3000).v, k: 1, explain: true });
   assert.equal(explain.method, 'graph');
+  const efforts = [1, 40, 6000];
+  const request = { vector: note(3000.5).v, k: 10, explain: true, verify: true, select: false };
+  for (const effort of efforts) {
+    const given = await all.search({ ...request, effort });
+    const true10 = await all.search({ ...request, exact: true });
+    const found = given.hits.filter(({ distance }) => distance <= true10.hits[9].distance).length;
+    assert.equal(given.explain.trueRecall, found / 10);
+    assert.equal(given.explain.segments[0].walked, true);
+    assert.equal(given.explain.segments[0].effort, Math.min(Math.max(effort, 10), 6000));
+    assert.equal(true10.explain.trueRecall, 1);
+    if (effort === 6000) assert.equal(found, 10);
+  }
   await db.close();
 });

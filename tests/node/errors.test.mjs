@@ -79,6 +79,7 @@ test('codes, limits and the version are the engine’s', async () => {
   const bounds = described.limits;
   assert.equal(bounds.dims, limits.DIMS_MAX);
   assert.equal(bounds.k, limits.K_MAX);
+  assert.equal(described.options.request.effort.max, limits.EFFORT_MAX);
   assert.equal(bounds.idBytes, limits.ID_BYTES_MAX);
   assert.equal(bounds.batchBytes, limits.BATCH_BYTES_MAX);
   assert.equal(ffi.constant('wasm_version'), version);
@@ -148,6 +149,8 @@ describe('requests', () => {
   test('VECTOR of a query', () =>
     refuses('VECTOR', [/NaN/], () => notes.search({ vector: [1, 2, 3, NaN] })));
   test('OPTION: unknown', () => refuses('OPTION', [/limit/], search({ limit: 3 })));
+  test('OPTION: verify without explain', () =>
+    refuses('OPTION', [/verify/, /explain/], search({ verify: true })));
   test('FIELD in a filter', () =>
     refuses('FIELD', [/'?tga'?/, /tag/], search({ filter: { tga: 'x' } })));
   test('FIELD of a vector', () => refuses('FIELD', [/nowhere/], search({ field: 'nowhere' })));
@@ -162,6 +165,8 @@ describe('requests', () => {
     await refusesArgument(TypeError, /^k$/, search({ k: '3' }));
     await refusesArgument(RangeError, /recall/, search({ recall: 0 }));
     await refusesArgument(RangeError, /recall/, search({ recall: 1.1 }));
+    await refusesArgument(RangeError, /^effort$/, search({ effort: 100_001 }));
+    await refusesArgument(TypeError, /^verify$/, search({ verify: 1 }));
     await refusesArgument(TypeError, /exact/, search({ exact: 1 }));
     await refusesArgument(TypeError, /vector/, () => notes.search({ vector: 'x' }));
     await refusesArgument(RangeError, /filter/, search({ filter: { year: NaN } }));
