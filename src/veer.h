@@ -208,8 +208,9 @@ typedef struct veer_index_search_options {
 } veer_index_search_options;
 
 /* An empty index. `options` (JSON): {"dims": 1-8192, "metric": "cosine" | "dot" | "l2",
- * "seed": integer, default 42: of the rotation}. `allocator` NULL: the platform's.
- * Free with veer_index_free. */
+ * "seed": integer, default 42: of the rotation, "graphRows": rows from which veer_index_optimize
+ * builds a graph, default 20000, 0: never}. `allocator` NULL: the platform's. Free with
+ * veer_index_free. */
 VEER_API veer_status veer_index_new(const char *options, const veer_allocator *allocator,
                                     veer_index **index, veer_error *error);
 VEER_API void veer_index_free(veer_index *index);
@@ -221,8 +222,11 @@ VEER_API veer_status veer_index_add(veer_index *index, const uint64_t *keys, con
 /* Removes keys[n]; `removed` (may be NULL) receives how many were there. */
 VEER_API veer_status veer_index_remove(veer_index *index, const uint64_t *keys, size_t n,
                                        size_t *removed, veer_error *error);
-/* Reclaims removed rows and recodes around the present mean, for at most about `budget_ms`
- * (< 0: until done). `left` (may be NULL): false when nothing is left to do. */
+/* Reclaims removed rows, recodes around the present mean, and builds a graph where there are enough
+ * rows, for at most about `budget_ms` (< 0: until done); the next call goes on. `left` (may be
+ * NULL): false when nothing is left to do. Rows that are added meanwhile or later are searched
+ * beside the graph; when a quarter of its rows has been added or removed, it is built anew, and only
+ * then are its removed rows reclaimed. */
 VEER_API veer_status veer_index_optimize(veer_index *index, double budget_ms, bool *left,
                                          veer_error *error);
 /* For each of n queries (queries[n * dims]) the nearest k rows: keys[n * k] and

@@ -9,6 +9,8 @@ export interface VectorIndexOptions {
   readonly metric?: Metric | undefined;
   /** Of the rotation; default 42. */
   readonly seed?: number | undefined;
+  /** Rows from which `optimize` builds a graph. Default 20000; 0: never. */
+  readonly graphRows?: number | undefined;
 }
 
 /** Keys: unsigned 64-bit integers; numbers must be integers of at most 2^53 - 1. */
@@ -46,7 +48,13 @@ export interface VectorIndex {
   add(keys: KeysInput, vectors: VectorsInput): void;
   /** Removes rows; how many were there. */
   remove(keys: KeysInput): number;
-  /** Reclaims removed rows and recodes for about `budgetMs` (default: until done); true: some is left. */
+  /**
+   * Reclaims removed rows, recodes around the present mean, and builds a graph where there are
+   * enough rows, for about `budgetMs` (default: until done); true: some is left, and the next call
+   * goes on. Rows that are added meanwhile or later are searched beside the graph; when a quarter of
+   * its rows has been added or removed, it is built anew, and only then are its removed rows
+   * reclaimed.
+   */
   optimize(budgetMs?: number): boolean;
   /** For each query the nearest `k` rows, min(k, accepted rows) of them. */
   search(

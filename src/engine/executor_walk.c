@@ -1,40 +1,21 @@
-/* Graphs instead of scans, where that costs less for the recall that was asked.
+/* Graphs instead of scans, where that costs less for the recall that was asked (graph_plan).
  *
- * The plan: a graph knows which effort gives which recall (index/graph.h). Rows that may not be
- * results are passed through but not counted, so the effort grows by their share; where most rows
- * are excluded, scanning what is left costs less anyway. A walk costs HOP_CODES codes of a scan for
- * each node of its effort.
- *
- * The walk: the nearest nodes by their codes, RERANK_PER_RESULT for each result, are compared by
- * their originals. Should there be fewer results than the segment has matches (the filter excludes
- * just what is near), the segment is scanned after all.
+ * The walk: the nearest nodes by their codes are compared by their originals. Should there be fewer
+ * results than the segment has matches (the filter excludes just what is near), the segment is
+ * scanned after all.
  */
-#include <math.h>
-
 #include "base/bitset.h"
 #include "engine/executor.h"
-
-/* Measured with AVX2 at 128 and 768 dimensions: 0.3 and 1.5 us an expanded node against 0.8 and 3.5
- * ns a code. */
-#define HOP_CODES 400u
-/* Below this share of rows that may be results a scan is sure to cost less. Arbitrary. */
-#define SHARE_MIN 0.2
-/* A mean of measured queries says nothing about the last thousandth. */
-#define RECALL_MAX 0.999
-#define RERANK_PER_RESULT 3u
 
 veer_status executor_plan_walk(executor *run, search_run *codes, veer_error *error)
 {
     const search_part *part = &run->parts[codes->part];
     const graph *graph = NULL;
-    if (run->recall > RECALL_MAX || codes->count < part->vectors.count) return VEER_OK;
+    if (run->recall > GRAPH_RECALL_MAX || codes->count < part->vectors.count) return VEER_OK;
     VEER_TRY(segment_graph(&part->vectors, &graph, error));
     double share = (double)part->live_count / codes->count;
-    if (!graph || share < SHARE_MIN) return VEER_OK;
-    size_t effort = graph_effort(graph, run->wanted, run->recall);
-    if (effort == SIZE_MAX) return VEER_OK;
-    codes->effort = (size_t)ceil((double)effort / share);
-    if ((double)codes->effort * HOP_CODES < (double)codes->count) codes->graph = graph;
+    if (graph && graph_plan(graph, run->wanted, run->recall, share, codes->count, &codes->effort))
+        codes->graph = graph;
     return VEER_OK;
 }
 
@@ -70,7 +51,7 @@ veer_status executor_walk(executor *run, const flat_query *query, size_t index, 
     const search_run *codes = &run->runs[index];
     *has_walked = false;
     graph_result result;
-    size_t most = RERANK_PER_RESULT * run->wanted;
+    size_t most = GRAPH_RERANK_PER_RESULT * run->wanted;
     if (graph_search(run->space, codes->graph, query, codes->effort, run->scratch, &result) !=
         VEER_OK)
         return error_nomem(error, "a search", codes->effort);

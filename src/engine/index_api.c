@@ -75,7 +75,7 @@ veer_status veer_index_new(const char *options, const veer_allocator *allocator,
     veer_status status = read_options(options, &made->allocator, &read, error);
     if (status == VEER_OK) {
         status = flat_index_new(&made->allocator, (uint32_t)read.dims, (veer_metric)read.metric,
-                                read.seed, &made->rows, error);
+                                read.seed, read.graph_rows, &made->rows, error);
     }
     if (status != VEER_OK) {
         veer_index_free(made);
@@ -165,9 +165,9 @@ veer_status veer_index_search(const veer_index *index, const float *queries, siz
                               float *distances, size_t *found, veer_error *error)
 {
     VEER_TRY(check_search(index, queries, n, k, options, keys, distances, error));
-    flat_index_search search = {.k = k, .sigmas = flat_sigmas(0.95)};
+    flat_index_search search = {.k = k, .recall = 0.95};
     if (options != NULL) {
-        if (options->recall > 0) search.sigmas = flat_sigmas(options->recall);
+        if (options->recall > 0) search.recall = options->recall;
         search.is_exact = options->exact;
         search.accept = options->accept;
         search.accept_context = options->accept_context;

@@ -78,6 +78,7 @@ typedef struct index_options {
     uint64_t dims; /* 0: not given */
     int metric;    /* veer_metric */
     uint64_t seed;
+    uint64_t graph_rows;
 } index_options;
 extern const option index_table[];
 extern const size_t index_table_count;

@@ -66,6 +66,8 @@
 #define INDEX_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                                        \
     INTEGER("", "dims", dims, 0, 8192, 0, "dimensions, 1-8192; has to be given")                  \
     CHOICE(",", "metric", metric, 0, "cosine", THREE, ("cosine", "dot", "l2"), "what near means") \
-    INTEGER(",", "seed", seed, 0, OPTION_INTEGER_MAX, 42, "of the random rotation")
+    INTEGER(",", "seed", seed, 0, OPTION_INTEGER_MAX, 42, "of the random rotation")               \
+    INTEGER(",", "graphRows", graph_rows, 0, 2147483647, 20000,                                   \
+            "rows from which optimize builds a graph; 0: never")
 
 #endif

@@ -8,6 +8,7 @@
  *   - rows [0, rows) exist in chunks; those with a live bit are in the key table, once each
  *   - a chunk with a centre has the codes of all its rows around that centre
  *   - either no chunk has a centre, or all have one
+ *   - rows below graph.count, and below those of one that is built, do not move
  *   - sum is the sum of the live rows, but for f64 rounding
  *
  * Centres. Below 1024 rows there are none, and searches compare every row. The first add that
@@ -56,13 +57,15 @@ static veer_status warm_encoder(flat_index *index)
 }
 
 veer_status flat_index_new(const veer_allocator *allocator, uint32_t dims, veer_metric metric,
-                           uint64_t seed, flat_index **index, veer_error *error)
+                           uint64_t seed, uint64_t graph_rows, flat_index **index,
+                           veer_error *error)
 {
     *index = NULL;
     flat_index *made = memory_new(allocator, sizeof *made);
     if (made == NULL) return error_nomem(error, "an index", sizeof *made);
     made->allocator = allocator;
     made->seed = seed;
+    made->graph_rows = graph_rows;
     made->dims = dims;
     made->newest = NO_CENTRE;
     hash_table_init(&made->keys, allocator);
@@ -100,6 +103,7 @@ void flat_index_free(flat_index *index)
 {
     if (index == NULL) return;
     const veer_allocator *allocator = index->allocator;
+    flat_graph_free(index);
     for (size_t i = 0; i < index->chunks_count; i++)
         flat_chunk_free(index, &index->chunks[i]);
     for (size_t i = 0; i < index->centres_count; i++) {
@@ -130,7 +134,8 @@ size_t flat_index_bytes(const flat_index *index)
 {
     size_t padded = flat_padded_dims(index->space);
     size_t bytes = sizeof *index + flat_space_memory(index->space) + arena_bytes(&index->encoder) +
-                   hash_table_bytes(&index->keys) + ((size_t)index->dims + 1) * sizeof(double);
+                   hash_table_bytes(&index->keys) + flat_graph_bytes(index) +
+                   ((size_t)index->dims + 1) * sizeof(double);
     bytes += index->chunks_capacity * sizeof *index->chunks;
     bytes += index->centres_capacity * sizeof *index->centres;
     bytes += index->live_capacity * sizeof *index->live;
@@ -389,6 +394,7 @@ static void remove_row(flat_index *index, size_t row)
     bitset_clear(index->live, row);
     index->live_count--;
     if (row < index->first_hole) index->first_hole = row;
+    if (row < index->graph.graph.count) index->graph.holes++;
     const float *vector = flat_row(index, row);
     flat_sum_row(index, vector, flat_row_inverse(index, row), -1);
     if (index->live_count == 0) memset(index->sum, 0, ((size_t)index->dims + 1) * sizeof(double));

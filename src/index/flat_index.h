@@ -2,8 +2,10 @@
  * veer_index_* is made of.
  *
  * Rows are numbered in the order of their writing, which is also the order of equal distances. A
- * replaced row is a new row. Removing leaves a hole; flat_index_step closes holes and renews
- * centres, a little at a time.
+ * replaced row is a new row. Removing leaves a hole; flat_index_step closes holes, renews centres and
+ * builds a graph (graph.h), a little at a time. The graph is over the rows that there were when it
+ * was begun: later ones are scanned beside it, its holes are passed through. When a quarter has
+ * changed it is built anew.
  *
  * Threads: any number of searches and reads together; a change needs the index alone.
  */
@@ -16,10 +18,15 @@
 /* Rows and holes together. */
 #define FLAT_INDEX_ROWS_MAX 0x7FFFFFC0u
 
+/* Live rows from which a graph is built, of files that do not say it. */
+#define FLAT_INDEX_GRAPH_ROWS 20000u
+
 typedef struct flat_index flat_index;
 
+/* graph_rows: live rows from which flat_index_step builds a graph, at most UINT32_MAX; 0: never. */
 veer_status flat_index_new(const veer_allocator *allocator, uint32_t dims, veer_metric metric,
-                           uint64_t seed, flat_index **index, veer_error *error);
+                           uint64_t seed, uint64_t graph_rows, flat_index **index,
+                           veer_error *error);
 void flat_index_free(flat_index *index);
 
 uint32_t flat_index_dims(const flat_index *index);
@@ -40,8 +47,9 @@ veer_status flat_index_step(flat_index *index, bool *left, veer_error *error);
 /* What a search may be given beside the vector. */
 typedef struct flat_index_search {
     size_t k;
-    float sigmas; /* width of the bound, see flat_sigmas */
+    double recall;
     bool is_exact;
+    bool is_walk; /* walks the graph whatever a scan would cost: for tests */
     bool (*accept)(void *context, uint64_t key); /* NULL: all; asked at most once a row */
     void *accept_context;
 } flat_index_search;

@@ -23,22 +23,29 @@
 #error "vectors and codes are copied as they are: this needs a little-endian machine"
 #endif
 
-#define HEADER_BYTES 64u
-#define FILE_VERSION 1u
+#define HEADER_BYTES 64u /* all of version 1's, which knew no graph */
+#define GRAPH_AT HEADER_BYTES
+#define GRAPH_ROWS_AT (GRAPH_AT + GRAPH_HEAD_BYTES)
+#define HEADER_END (GRAPH_ROWS_AT + 8)
+#define FILE_VERSION 2u
 static const char magic[8] = {'V', 'E', 'E', 'R', 'I', 'N', 'D', 'X'};
 
-enum { LIVE, SUM, KEYS, ORIGINALS, CENTRES, CHUNKS, BLOCKS, SECTIONS };
+enum { LIVE, SUM, KEYS, ORIGINALS, CENTRES, CHUNKS, BLOCKS, GRAPH, SECTIONS };
 
-static const char *const section_names[SECTIONS] = {"live bits", "sums",   "keys",  "vectors",
-                                                    "centres",   "chunks", "blocks"};
+static const char *const section_names[SECTIONS] = {"live bits", "sums",   "keys",   "vectors",
+                                                    "centres",   "chunks", "blocks", "graph"};
 
 typedef struct header {
+    uint32_t bytes; /* its own */
     uint32_t dims, metric, centres;
     uint64_t seed, rows, live_count;
+    uint32_t graph_rows;
+    graph graph; /* what its head says */
 } header;
 
 typedef struct layout {
     size_t offsets[SECTIONS], bytes[SECTIONS];
+    int sections;
     size_t size;
 } layout;
 
@@ -55,19 +62,23 @@ static uint64_t chunks_of(const header *h)
 }
 
 /* The header's numbers are within their ranges. False where memory could not hold it. */
-static bool lay_out(const header *h, const flat_space *space, layout *l)
+static bool lay_out(const header *h, const flat_index *index, layout *l)
 {
-    uint64_t bytes[SECTIONS] = {
-        [LIVE] = (uint64_t)bitset_words((size_t)h->rows) * sizeof(uint64_t),
-        [SUM] = ((uint64_t)h->dims + 1) * sizeof(double),
-        [KEYS] = h->rows * sizeof(uint64_t),
-        [ORIGINALS] = h->rows * h->dims * sizeof(float),
-        [CENTRES] = (uint64_t)h->centres * flat_padded_dims(space) * sizeof(float),
-        [CHUNKS] = (chunks_of(h) + 1) * sizeof(uint32_t),
-        [BLOCKS] = blocks_of(h) * flat_block_bytes(space),
-    };
-    uint64_t at = HEADER_BYTES;
-    for (int i = 0; i < SECTIONS; i++) {
+    const flat_space *space = index->space;
+    uint64_t parts[GRAPH_PARTS],
+        bytes[SECTIONS] = {
+            [LIVE] = (uint64_t)bitset_words((size_t)h->rows) * sizeof(uint64_t),
+            [SUM] = ((uint64_t)h->dims + 1) * sizeof(double),
+            [KEYS] = h->rows * sizeof(uint64_t),
+            [ORIGINALS] = h->rows * h->dims * sizeof(float),
+            [CENTRES] = (uint64_t)h->centres * flat_padded_dims(space) * sizeof(float),
+            [CHUNKS] = (chunks_of(h) + 1) * sizeof(uint32_t),
+            [BLOCKS] = blocks_of(h) * flat_block_bytes(space),
+            [GRAPH] = flat_graph_layout(index, &h->graph, parts),
+        };
+    uint64_t at = h->bytes;
+    l->sections = h->bytes == HEADER_BYTES ? GRAPH : SECTIONS;
+    for (int i = 0; i < l->sections; i++) {
         if (at > SIZE_MAX) return false;
         l->offsets[i] = (size_t)at;
         l->bytes[i] = (size_t)bytes[i];
@@ -91,7 +102,7 @@ static uint32_t number_centres(const flat_index *index, uint32_t *numbers)
     return count;
 }
 
-static void put_header(uint8_t *to, const header *h)
+static void put_header(uint8_t *to, const header *h, uint32_t padded)
 {
     memcpy(to, magic, sizeof magic);
     store_u32(to + 8, FILE_VERSION);
@@ -103,6 +114,9 @@ static void put_header(uint8_t *to, const header *h)
     store_u64(to + 48, h->live_count);
     store_u32(to + 56, h->centres);
     store_u32(to + 60, crc32c(0, to, 60));
+    if (h->graph.count > 0) graph_head_store(to + GRAPH_AT, &h->graph, padded);
+    store_u32(to + GRAPH_ROWS_AT, h->graph_rows);
+    store_u32(to + HEADER_END - 4, crc32c(0, to + GRAPH_AT, HEADER_END - 4 - GRAPH_AT));
 }
 
 static void put_rows(const flat_index *index, const layout *l, uint8_t *to)
@@ -145,24 +159,28 @@ static veer_status save(const flat_index *index, uint32_t *numbers, veer_buffer 
                         veer_error *error)
 {
     header h = {
+        .bytes = HEADER_END,
         .dims = index->dims,
         .metric = (uint32_t)flat_space_metric(index->space),
         .centres = number_centres(index, numbers),
         .seed = index->seed,
         .rows = index->rows,
         .live_count = index->live_count,
+        .graph_rows = (uint32_t)index->graph_rows,
+        .graph = index->graph.graph,
     };
     layout l;
-    if (!lay_out(&h, index->space, &l)) return error_nomem(error, "an index file", UINT64_MAX);
+    if (!lay_out(&h, index, &l)) return error_nomem(error, "an index file", UINT64_MAX);
     if (memory_buffer(index->allocator, l.size, buffer) != VEER_OK) {
         return error_nomem(error, "an index file", l.size);
     }
     uint8_t *to = (uint8_t *)buffer->data; /* all zero */
-    put_header(to, &h);
+    put_header(to, &h, flat_padded_dims(index->space));
     if (index->rows > 0) memcpy(to + l.offsets[LIVE], index->live, l.bytes[LIVE]);
     memcpy(to + l.offsets[SUM], index->sum, l.bytes[SUM]);
     put_rows(index, &l, to);
     put_codes(index, &l, numbers, to);
+    if (h.graph.count > 0) memcpy(to + l.offsets[GRAPH], index->graph.slab, l.bytes[GRAPH]);
     for (int i = 0; i < SECTIONS; i++) {
         const uint8_t *section = to + l.offsets[i];
         store_u32(to + l.offsets[i] + l.bytes[i], crc32c(0, section, l.bytes[i]));
@@ -196,12 +214,15 @@ static veer_status read_header(const uint8_t *from, size_t size, header *h, veer
     if (load_u32(from + 60) != crc32c(0, from, 60)) {
         VEER_FAIL(error, VEER_E_CORRUPT, "index file: the header's checksum is wrong");
     }
-    if (load_u32(from + 8) != FILE_VERSION || load_u32(from + 20) != 0) {
+    uint32_t version = load_u32(from + 8);
+    if (version < 1 || version > FILE_VERSION || load_u32(from + 20) != 0) {
         VEER_FAIL(error, VEER_E_VERSION,
-                  "index file: version %u, features 0x%x: written by a newer Veer",
-                  load_u32(from + 8), load_u32(from + 20));
+                  "index file: version %u, features 0x%x: written by a newer Veer", version,
+                  load_u32(from + 20));
     }
     *h = (header){
+        .bytes = version == 1 ? HEADER_BYTES : HEADER_END,
+        .graph_rows = FLAT_INDEX_GRAPH_ROWS,
         .dims = load_u32(from + 24),
         .metric = load_u32(from + 28),
         .seed = load_u64(from + 32),
@@ -216,15 +237,34 @@ static veer_status read_header(const uint8_t *from, size_t size, header *h, veer
     return VEER_OK;
 }
 
+/* The part of the header that version 1 has not. */
+static veer_status read_graph_head(const uint8_t *from, size_t size, uint32_t padded, header *h,
+                                   veer_error *error)
+{
+    static const uint8_t none[GRAPH_HEAD_BYTES] = {0};
+    if (h->bytes == HEADER_BYTES) return VEER_OK;
+    if (size < HEADER_END ||
+        load_u32(from + HEADER_END - 4) != crc32c(0, from + GRAPH_AT, HEADER_END - 4 - GRAPH_AT)) {
+        VEER_FAIL(error, VEER_E_CORRUPT, "index file: the checksum of the graph's head is wrong");
+    }
+    h->graph_rows = load_u32(from + GRAPH_ROWS_AT);
+    if (memcmp(from + GRAPH_AT, none, sizeof none) == 0) return VEER_OK;
+    if (!graph_head_load(from + GRAPH_AT, padded, &h->graph) || h->graph.count > h->rows ||
+        h->centres == 0) {
+        VEER_FAIL(error, VEER_E_CORRUPT, "index file: the head of its graph is wrong");
+    }
+    return VEER_OK;
+}
+
 static veer_status check_sections(const uint8_t *from, const layout *l, veer_error *error)
 {
-    for (int i = 0; i < SECTIONS; i++) {
+    for (int i = 0; i < l->sections; i++) {
         const uint8_t *end = from + l->offsets[i] + l->bytes[i];
         if (load_u32(end) != crc32c(0, from + l->offsets[i], l->bytes[i])) {
             VEER_FAIL(error, VEER_E_CORRUPT, "index file: the checksum of its %s is wrong",
                       section_names[i]);
         }
-        size_t next = i + 1 < SECTIONS ? l->offsets[i + 1] : l->size;
+        size_t next = i + 1 < l->sections ? l->offsets[i + 1] : l->size;
         for (const uint8_t *byte = end + 4; byte < from + next; byte++) {
             if (*byte != 0) {
                 VEER_FAIL(error, VEER_E_CORRUPT, "index file: bytes behind its %s are not zero",
@@ -339,6 +379,20 @@ static veer_status load_codes(flat_index *index, const uint8_t *chunks, const ui
     return VEER_OK;
 }
 
+static veer_status load_graph(flat_index *index, const uint8_t *from, size_t bytes, const header *h,
+                              veer_error *error)
+{
+    if (h->graph.count == 0) return VEER_OK;
+    uint8_t *slab = memory_room(index->allocator, bytes, 1);
+    if (slab == NULL) return error_nomem(error, "a graph", bytes);
+    memcpy(slab, from, bytes);
+    flat_graph_install(index, &h->graph, slab, bytes);
+    if (!graph_is_valid(index->space, &index->graph.graph)) {
+        VEER_FAIL(error, VEER_E_CORRUPT, "index file: its graph leads nowhere");
+    }
+    return VEER_OK;
+}
+
 static veer_status load_sum(flat_index *index, const uint8_t *from, veer_error *error)
 {
     for (size_t i = 0; i <= index->dims; i++) {
@@ -350,13 +404,15 @@ static veer_status load_sum(flat_index *index, const uint8_t *from, veer_error *
     return VEER_OK;
 }
 
-static veer_status load(flat_index *index, const uint8_t *from, size_t size, const header *h,
+static veer_status load(flat_index *index, const uint8_t *from, size_t size, header *h,
                         veer_error *error)
 {
-    layout l;
-    if (!lay_out(h, index->space, &l) || l.size != size) {
+    layout l = {0};
+    VEER_TRY(read_graph_head(from, size, flat_padded_dims(index->space), h, error));
+    index->graph_rows = h->graph_rows;
+    if (!lay_out(h, index, &l) || l.size != size) {
         VEER_FAIL(error, VEER_E_CORRUPT, "index file: its length is %zu, by its header %zu", size,
-                  lay_out(h, index->space, &l) ? l.size : SIZE_MAX);
+                  lay_out(h, index, &l) ? l.size : SIZE_MAX);
     }
     VEER_TRY(check_sections(from, &l, error));
     if (hash_table_reserve(&index->keys, (size_t)h->live_count) != VEER_OK ||
@@ -367,7 +423,8 @@ static veer_status load(flat_index *index, const uint8_t *from, size_t size, con
     VEER_TRY(load_sum(index, from + l.offsets[SUM], error));
     VEER_TRY(load_rows(index, from + l.offsets[KEYS], from + l.offsets[ORIGINALS], error));
     VEER_TRY(load_centres(index, from + l.offsets[CENTRES], h->centres, error));
-    return load_codes(index, from + l.offsets[CHUNKS], from + l.offsets[BLOCKS], h, error);
+    VEER_TRY(load_codes(index, from + l.offsets[CHUNKS], from + l.offsets[BLOCKS], h, error));
+    return load_graph(index, from + l.offsets[GRAPH], l.bytes[GRAPH], h, error);
 }
 
 veer_status flat_index_load(const void *bytes, size_t size, const veer_allocator *allocator,
@@ -377,7 +434,8 @@ veer_status flat_index_load(const void *bytes, size_t size, const veer_allocator
     header h;
     flat_index *made = NULL;
     VEER_TRY(read_header(bytes, size, &h, error));
-    VEER_TRY(flat_index_new(allocator, h.dims, (veer_metric)h.metric, h.seed, &made, error));
+    VEER_TRY(flat_index_new(allocator, h.dims, (veer_metric)h.metric, h.seed, FLAT_INDEX_GRAPH_ROWS,
+                            &made, error));
     veer_status status = load(made, bytes, size, &h, error);
     if (status != VEER_OK) {
         flat_index_free(made);

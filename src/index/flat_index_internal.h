@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "index/flat.h"
 #include "index/flat_index.h"
+#include "index/graph.h"
 
 /* Rows that make a first mean worth while; fewer are compared exactly. */
 #define CENTRE_ROWS_MIN 1024u
@@ -29,6 +30,19 @@ typedef struct flat_chunk {
     uint32_t centre; /* NO_CENTRE: rows have no codes yet */
 } flat_chunk;
 
+/* The graph over rows [0, graph.count): node numbers are row numbers, so that no row below moves
+ * while there is a graph, nor while one is built. */
+typedef struct flat_graph {
+    graph graph;   /* count 0: none */
+    uint8_t *slab; /* its memory: flat_graph_layout */
+    size_t bytes;
+    size_t holes; /* among its rows */
+
+    graph_builder *builder; /* of the next one; NULL: none is built */
+    uint32_t building;      /* rows of that one */
+    size_t shown;           /* rows measured, then rows added */
+} flat_graph;
+
 struct flat_index {
     const veer_allocator *allocator;
     flat_space *space;
@@ -46,8 +60,10 @@ struct flat_index {
     double *sum;     /* dims, then one sum of squares: of the live rows, as codes see them */
     flat_centre_entry *centres;
     size_t centres_count, centres_capacity;
-    uint32_t newest; /* the centre that new chunks take, or NO_CENTRE */
-    arena encoder;   /* holds enough for encoding: that never fails */
+    uint32_t newest;     /* the centre that new chunks take, or NO_CENTRE */
+    uint64_t graph_rows; /* live rows from which a graph is built; 0: never */
+    flat_graph graph;
+    arena encoder; /* holds enough for encoding: that never fails */
 };
 
 /* Rows in a chunk for these dims: a constant of the format. */
@@ -107,5 +123,24 @@ veer_status flat_centre_new(flat_index *index, uint32_t *centre);
 void flat_centre_drop_unused(flat_index *index, uint32_t centre);
 /* |mean - centre|^2 in shares of the rows' mean squared distance from their mean. */
 veer_status flat_centre_drift(flat_index *index, const float *centre, double *drift);
+
+/* flat_index_graph.c */
+
+/* Where the parts of a graph lie in its slab, in this order; the head says how large they are. */
+enum { GRAPH_CODES, GRAPH_LINKS, GRAPH_CENTRE, GRAPH_NORMS, GRAPH_ENTRIES, GRAPH_PARTS };
+/* Bytes of each part, and of all. The head is possible, its count at most FLAT_INDEX_ROWS_MAX. */
+uint64_t flat_graph_layout(const flat_index *index, const graph *graph,
+                           uint64_t bytes[GRAPH_PARTS]);
+/* Makes the slab the graph's memory. The head is set, `holes` counted from the live rows. */
+void flat_graph_install(flat_index *index, const graph *head, uint8_t *slab, size_t bytes);
+/* Frees the graph, not one that is being built. */
+void flat_graph_drop(flat_index *index);
+void flat_graph_free(flat_index *index);
+size_t flat_graph_bytes(const flat_index *index);
+/* Whether too much has changed since the graph was built; whether one is to be built. */
+bool flat_graph_is_stale(const flat_index *index);
+bool flat_graph_wanted(const flat_index *index);
+/* Begins a graph over the rows as they are now, or builds some more of it. */
+veer_status flat_graph_step(flat_index *index);
 
 #endif

@@ -1,9 +1,10 @@
-/* The growing index, its upkeep: closing holes and renewing centres, one piece a call.
+/* The growing index, its upkeep: closing holes, renewing centres and building the graph, one piece a
+ * call, in this order.
  *
- * A piece is either some hundreds of rows that move down over holes, in order, or one chunk that
- * is coded again. After every piece the index is whole: a row that moved is live in its new place
+ * A piece is some hundreds of rows that move down over holes, in order, or one chunk that is coded
+ * again, or a step of the graph (flat_index_graph.c). After every piece the index is whole: a row that moved is live in its new place
  * only, and what lies between is holes. So searches and writes may come between pieces, and there
- * is no state of the upkeep beside the index itself.
+ * is no state of the upkeep beside the index itself and the graph that is built.
  *
  * A chunk is coded again when the mean has moved away from its centre. Chunks of one upkeep share
  * the centre that the first of them made, as long as the mean stays near that.
@@ -54,23 +55,30 @@ static void move_row(flat_index *index, size_t from, size_t to)
 /* Nothing is live from `rows` on. */
 static void cut_rows(flat_index *index, size_t rows)
 {
-    index->rows = index->first_hole = rows;
+    index->rows = rows;
     while (index->chunks_count > 0 && (index->chunks_count - 1) * index->chunk_rows >= rows) {
         flat_chunk_free(index, &index->chunks[--index->chunks_count]);
     }
 }
 
-/* Moves rows down; the index is closed up when nothing is left behind the first hole. */
-static void close_holes(flat_index *index)
+/* The first hole that can be closed: none of the graph's. */
+static size_t hole_to_close(const flat_index *index)
 {
-    size_t to = next_hole(index, index->first_hole);
+    size_t fixed = index->graph.graph.count;
+    return next_hole(index, index->first_hole > fixed ? index->first_hole : fixed);
+}
+
+/* Moves rows down; the index is closed up when nothing is left behind the first hole. */
+static void close_holes(flat_index *index, size_t to)
+{
+    bool is_first = index->graph.holes == 0;
     size_t from = bitset_next(index->live, index->rows, to);
     for (size_t moved = 0; moved < ROWS_A_STEP && from < index->rows; moved++) {
         move_row(index, from, to);
         to = next_hole(index, to + 1);
         from = bitset_next(index->live, index->rows, from + 1);
     }
-    index->first_hole = to;
+    if (is_first) index->first_hole = to;
     if (from >= index->rows) cut_rows(index, to);
 }
 
@@ -109,21 +117,36 @@ static veer_status recode(flat_index *index, size_t chunk)
     return VEER_OK;
 }
 
+typedef enum upkeep { UPKEEP_HOLES, UPKEEP_CHUNK, UPKEEP_GRAPH, UPKEEP_DONE } upkeep;
+
+/* What is to be done next: at which row or which chunk. A stale graph with holes goes first: closing
+ * them is worth more than it is. */
+static veer_status next_work(flat_index *index, upkeep *work, size_t *at)
+{
+    flat_graph *g = &index->graph;
+    *work = UPKEEP_GRAPH;
+    if (g->builder != NULL) return VEER_OK;
+    if (g->holes > 0 && flat_graph_is_stale(index)) flat_graph_drop(index);
+    *work = UPKEEP_HOLES;
+    *at = hole_to_close(index);
+    if (*at < index->rows) return VEER_OK;
+    *work = UPKEEP_CHUNK;
+    VEER_TRY(find_stale(index, at));
+    if (*at < index->chunks_count) return VEER_OK;
+    *work = flat_graph_wanted(index) ? UPKEEP_GRAPH : UPKEEP_DONE;
+    return VEER_OK;
+}
+
 static veer_status step(flat_index *index, bool *left)
 {
-    size_t stale;
-    if (index->first_hole < index->rows) {
-        close_holes(index);
-    } else {
-        VEER_TRY(find_stale(index, &stale));
-        if (stale < index->chunks_count) VEER_TRY(recode(index, stale));
-    }
-    if (index->first_hole == index->rows) {
-        VEER_TRY(find_stale(index, &stale));
-        *left = stale < index->chunks_count;
-    } else {
-        *left = true;
-    }
+    upkeep work;
+    size_t at;
+    VEER_TRY(next_work(index, &work, &at));
+    if (work == UPKEEP_HOLES) close_holes(index, at);
+    if (work == UPKEEP_CHUNK) VEER_TRY(recode(index, at));
+    if (work == UPKEEP_GRAPH) VEER_TRY(flat_graph_step(index));
+    VEER_TRY(next_work(index, &work, &at));
+    *left = work != UPKEEP_DONE;
     return VEER_OK;
 }
 
@@ -131,5 +154,5 @@ veer_status flat_index_step(flat_index *index, bool *left, veer_error *error)
 {
     *left = false;
     if (step(index, left) == VEER_OK) return VEER_OK;
-    return error_nomem(error, "a centre", flat_padded_dims(index->space) * sizeof(float));
+    return error_nomem(error, "a centre or a graph", index->rows);
 }

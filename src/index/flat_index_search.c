@@ -1,11 +1,18 @@
-/* The growing index, a search: every chunk is a part of a flat search, or all rows are compared.
+/* The growing index, a search: the graph is walked and every chunk of later rows is a part of a flat
+ * search, or every chunk is, or all rows are compared.
+ *
+ * The graph is walked where that costs less than scanning its rows (graph_plan). Holes and rows that
+ * the filter refuses are passed through. How many those are near the query shows in what the walk
+ * finds: where they are more than was thought, it is done again with more effort, or left for the
+ * scan.
  *
  * Rows are compared one by one where that was asked for, where there are no codes yet, and where
  * so few are live that most of them would be reranked anyway. Rows are numbered by age, so row
  * numbers are the keys of the heap and order equal distances.
  *
  * The caller's filter is asked about rows whose codes pass, before they count for the threshold:
- * so a search gives min(k, accepted rows), and asks about a small part of the rows.
+ * so a search gives min(k, accepted rows), and asks about a small part of the rows. What it said
+ * about nodes is kept for a second walk or the scan.
  *
  * Threads: the index is only read; scratch belongs to the call.
  */
@@ -23,6 +30,9 @@
 #define FIRST_RERANK 32u
 #define NEXT_RERANK 64u
 
+/* A walk is not repeated for 1 / so much more effort. */
+#define EFFORT_TOLERANCE 4u
+
 typedef struct row_batch {
     const float *vectors[BATCH_ROWS];
     float inverse[BATCH_ROWS];
@@ -37,6 +47,10 @@ typedef struct run {
     flat_query *query;
     row_batch *batch;
     topk nearest;
+    arena *scratch;
+    /* Nodes that the filter was asked about, and those it took: bits; NULL: no node was met. */
+    uint64_t *asked, *taken;
+    size_t first; /* rows below are found by the walk */
 } run;
 
 static void compare_batch(run *r)
@@ -59,10 +73,16 @@ static void add_to_batch(run *r, size_t row)
     if (batch->count == BATCH_ROWS) compare_batch(r);
 }
 
-static bool accepts(const flat_index_search *search, const flat_index *index, size_t row)
+static bool accepts(const run *r, size_t row)
 {
-    return search->accept == NULL ||
-           search->accept(search->accept_context, *flat_row_key(index, row));
+    const flat_index_search *search = r->search;
+    if (search->accept == NULL) return true;
+    bool is_node = r->asked != NULL && row < r->index->graph.graph.count;
+    if (is_node && bitset_get(r->asked, row)) return bitset_get(r->taken, row);
+    bool is_taken = search->accept(search->accept_context, *flat_row_key(r->index, row));
+    if (is_node) bitset_set(r->asked, row);
+    if (is_node && is_taken) bitset_set(r->taken, row);
+    return is_taken;
 }
 
 static void compare_all(run *r)
@@ -70,32 +90,110 @@ static void compare_all(run *r)
     const flat_index *index = r->index;
     for (size_t row = bitset_next(index->live, index->rows, 0); row < index->rows;
          row = bitset_next(index->live, index->rows, row + 1)) {
-        if (accepts(r->search, index, row)) add_to_batch(r, row);
+        if (accepts(r, row)) add_to_batch(r, row);
     }
     compare_batch(r);
 }
 
+/* ---------------------------------------------------------------- graph */
+
+static veer_status remember_answers(run *r)
+{
+    size_t words = bitset_words(r->index->graph.graph.count);
+    r->asked = arena_array(r->scratch, words, sizeof *r->asked);
+    r->taken = arena_array(r->scratch, words, sizeof *r->taken);
+    if (r->asked == NULL || r->taken == NULL) return VEER_E_NOMEM;
+    memset(r->asked, 0, words * sizeof *r->asked);
+    memset(r->taken, 0, words * sizeof *r->taken);
+    return VEER_OK;
+}
+
+/* The nearest rows of a walk that may be results, to `rows`; returns how many of all it found may. */
+static size_t choose_rows(run *r, const graph_result *found, uint32_t *rows, size_t wanted)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < found->count; i++) {
+        uint32_t row = found->nearest[i].node;
+        if (!bitset_get(r->index->live, row) || !accepts(r, row)) continue;
+        if (count < wanted) rows[count] = row;
+        count++;
+    }
+    return count;
+}
+
+/* Walks the graph, unless a scan costs less, and compares what it finds: r->first is then behind
+ * its rows. */
+static veer_status walk(run *r)
+{
+    const flat_index *index = r->index;
+    const graph *graph = &index->graph.graph;
+    if (graph->count == 0) return VEER_OK;
+    size_t k = r->nearest.k, wanted = k * GRAPH_RERANK_PER_RESULT;
+    size_t codes = r->search->is_walk ? SIZE_MAX : graph->count;
+    size_t effort, walked = 0, count = 0;
+    double share = 1 - (double)index->graph.holes / graph->count;
+    uint32_t *rows = arena_array(r->scratch, wanted, sizeof *rows);
+    if (rows == NULL) return VEER_E_NOMEM;
+    for (;;) {
+        if (!graph_plan(graph, k, r->search->recall, share, codes, &effort)) return VEER_OK;
+        if (effort <= walked + walked / EFFORT_TOLERANCE) break;
+        if (r->search->accept != NULL && r->asked == NULL) VEER_TRY(remember_answers(r));
+        graph_result found;
+        VEER_TRY(graph_search(index->space, graph, r->query, effort, r->scratch, &found));
+        count = choose_rows(r, &found, rows, wanted);
+        share = (double)count / (double)found.count;
+        walked = effort;
+    }
+    if (count < k) return VEER_OK;
+    for (size_t i = 0; i < count && i < wanted; i++)
+        add_to_batch(r, rows[i]);
+    compare_batch(r);
+    r->first = graph->count;
+    return VEER_OK;
+}
+
+/* ---------------------------------------------------------------- codes */
+
 static bool accept_row(void *context, uint32_t chunk, uint32_t row)
 {
     const run *r = context;
-    return accepts(r->search, r->index, chunk * r->index->chunk_rows + row);
+    return accepts(r, chunk * r->index->chunk_rows + row);
 }
 
-static veer_status scan_chunks(run *r, flat_candidates *candidates, arena *scratch)
+/* The live bits of a chunk; NULL: all rows are, and none was found by the walk. */
+static veer_status live_of(const run *r, size_t chunk, const uint64_t **live)
+{
+    const flat_index *index = r->index;
+    size_t begin = chunk * index->chunk_rows;
+    *live = index->first_hole < index->rows ? index->live + begin / 64 : NULL;
+    if (r->first <= begin) return VEER_OK;
+    size_t words = bitset_words(flat_chunk_used(index, chunk));
+    uint64_t *own = arena_array(r->scratch, words, sizeof *own);
+    if (own == NULL) return VEER_E_NOMEM;
+    memcpy(own, index->live + begin / 64, words * sizeof *own);
+    for (size_t row = 0; row < r->first - begin; row++)
+        bitset_clear(own, row);
+    *live = own;
+    return VEER_OK;
+}
+
+static veer_status scan_chunks(run *r, flat_candidates *candidates)
 {
     const flat_index *index = r->index;
     const flat_chunk *former = NULL;
-    VEER_TRY(flat_candidates_init(candidates, r->nearest.k, scratch));
+    VEER_TRY(flat_candidates_init(candidates, r->nearest.k, r->scratch));
     if (r->search->accept != NULL) candidates->accept = accept_row;
     candidates->accept_context = r;
-    for (size_t i = 0; i * index->chunk_rows < index->rows; i++) {
+    for (size_t i = 0; i < r->nearest.count; i++)
+        flat_candidates_known(candidates, r->nearest.entries[i].distance);
+    for (size_t i = r->first / index->chunk_rows; i * index->chunk_rows < index->rows; i++) {
         const flat_chunk *chunk = &index->chunks[i];
+        const uint64_t *live;
+        VEER_TRY(live_of(r, i, &live));
         if (former == NULL || former->centre != chunk->centre) {
             flat_query_centre(r->query, index->centres[chunk->centre].values);
         }
         former = chunk;
-        bool has_holes = index->first_hole < index->rows;
-        const uint64_t *live = has_holes ? index->live + i * index->chunk_rows / 64 : NULL;
         VEER_TRY(flat_scan(index->space, r->query, chunk->blocks, flat_chunk_used(index, i), live,
                            (uint32_t)i, candidates));
     }
@@ -128,7 +226,7 @@ veer_status flat_index_run(const flat_index *index, const float *vector,
     size_t k = search->k < index->live_count ? search->k : index->live_count;
     bool is_exact = search->is_exact || index->newest == NO_CENTRE ||
                     index->live_count <= EXACT_ROWS_PER_RESULT * k;
-    run r = {.index = index, .search = search};
+    run r = {.index = index, .search = search, .scratch = scratch};
     flat_candidates candidates;
     topk_entry *entries = arena_array(scratch, k, sizeof *entries);
     r.batch = arena_new(scratch, sizeof *r.batch);
@@ -136,13 +234,16 @@ veer_status flat_index_run(const flat_index *index, const float *vector,
     if (status == VEER_OK) {
         r.batch->count = 0;
         topk_init(&r.nearest, entries, k);
-        status = flat_query_new(index->space, vector, search->sigmas, scratch, &r.query);
+        status =
+            flat_query_new(index->space, vector, flat_sigmas(search->recall), scratch, &r.query);
     }
-    if (status == VEER_OK && !is_exact) status = scan_chunks(&r, &candidates, scratch);
+    if (status == VEER_OK && !is_exact) status = walk(&r);
+    bool scans = !is_exact && r.first < index->rows;
+    if (status == VEER_OK && scans) status = scan_chunks(&r, &candidates);
     if (status != VEER_OK) return error_nomem(error, "a search", arena_bytes(scratch));
     if (is_exact) {
         compare_all(&r);
-    } else {
+    } else if (scans) {
         rerank(&r, &candidates);
     }
     topk_sort(&r.nearest);

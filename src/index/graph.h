@@ -49,6 +49,12 @@ typedef struct graph {
 /* Whether every number in it is one that a search may follow. */
 bool graph_is_valid(const flat_space *space, const graph *graph);
 
+/* What describes a graph in storage: docs/FORMAT.md, "Graph". Reading gives its counts, step and
+ * recalls; false: they are impossible, or of other vectors. */
+#define GRAPH_HEAD_BYTES 128u
+void graph_head_store(uint8_t head[GRAPH_HEAD_BYTES], const graph *graph, uint32_t padded);
+bool graph_head_load(const uint8_t head[GRAPH_HEAD_BYTES], uint32_t padded, graph *graph);
+
 typedef struct graph_near {
     int32_t rank; /* orders nodes by their distance */
     uint32_t node;
@@ -70,6 +76,14 @@ double graph_recall(const graph *graph, size_t k, size_t effort);
 /* The effort for a mean recall (0 < recall <= 1) of the k nearest, as measured; SIZE_MAX: none that
  * was measured is enough. */
 size_t graph_effort(const graph *graph, size_t k, double recall);
+/* A mean of measured queries says nothing about the last thousandth: above it nothing is walked. */
+#define GRAPH_RECALL_MAX 0.999
+/* Whether a walk costs less than the scan of `codes` codes for a mean recall of the k nearest, where
+ * `share` of the nodes may be results; then with which effort. */
+bool graph_plan(const graph *graph, size_t k, double recall, double share, size_t codes,
+                size_t *effort);
+/* Nodes of a walk to compare by their originals, for each result. */
+#define GRAPH_RERANK_PER_RESULT 3u
 /* The distance (veer.h, "Distance") that a rank stands for, as far as codes tell. */
 float graph_estimate(const flat_space *space, const graph *graph, const flat_query *query,
                      int32_t rank);

@@ -5,6 +5,9 @@
  * nodes are found by comparing all codes, then the graph is walked with growing efforts. The mean
  * recall by effort is kept with the graph; graph_effort reads it backwards.
  *
+ * Under dot the graph is that of lifted vectors, but queries are not lifted: there ranks are
+ * products, as in a search.
+ *
  * Recall is that of code distances. Codes of 8 bits lose next to nothing that three times as many
  * candidates as results do not bring back.
  */
@@ -37,18 +40,34 @@ size_t graph_measure_effort_max(void)
 typedef struct query_context {
     const graph_builder *builder;
     uint32_t node;
+    const int16_t *code; /* under dot */
 } query_context;
 
 static void measure(const void *context, const uint32_t *nodes, size_t count, int32_t *ranks)
 {
     const query_context *query = context;
-    graph_node_distances(query->builder, query->node, nodes, count, ranks);
+    const graph_builder *b = query->builder;
+    if (!query->code) {
+        graph_node_distances(b, query->node, nodes, count, ranks);
+        return;
+    }
+    b->space->kernels->dot_sq8(query->code, b->codes, b->padded, nodes, count, ranks);
+    for (size_t i = 0; i < count; i++)
+        ranks[i] = -ranks[i];
 }
 
 /* From the end of the order: the nodes that came in last. Entries are at its beginning. */
-static query_context choose_query(const graph_builder *b)
+static query_context choose_query(graph_builder *b)
 {
-    return (query_context){b, b->order[b->count - 1 - b->measured_queries % b->count]};
+    query_context query = {b, b->order[b->count - 1 - b->measured_queries % b->count], NULL};
+    if (!b->lifts) return query;
+    const int8_t *code = b->codes + (size_t)query.node * b->padded;
+    int16_t *made = (int16_t *)(void *)(b->work + b->padded);
+    for (size_t i = 0; i < b->padded; i++)
+        b->work[i] = b->centre[i] + b->step * (float)code[i];
+    graph_query_code(b->space, b->step, b->centre, b->work, made);
+    query.code = made;
+    return query;
 }
 
 /* Compares the next nodes; the nearest so far are in b->nearest. */

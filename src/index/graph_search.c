@@ -2,18 +2,21 @@
  *
  * With codes of step s around a centre c, a query q of finer steps (f to a unit), x a node's code:
  *
- *     |q - x|^2  =  s^2 (norm(x) - 2 <q, x> / f) + |q - c|^2        l2, and twice cosine's distance
+ *     |q - x|^2  =  s^2 (norm(x) - 2 <q - c, x> / f) + |q - c|^2    l2, and twice cosine's distance
  *     <q, x>     =  s^2 <q, x> / f + <q, c>                         dot
  *
- * so that  f / 2 * norm(x) - <q, x>  orders nodes under l2 and cosine, and -<q, x> under dot.
+ * so that  f / 2 * norm(x) - <q - c, x>  orders nodes under l2 and cosine, and -<q, x> under dot,
+ * where the length of a query says nothing and f is as large as its largest value allows.
  */
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/bitset.h"
 #include "index/flat_internal.h"
 #include "index/graph_walk.h"
 
-/* Steps of a query to one of a code: as many as keep every rank in 31 bits (kernels.h). */
+/* Steps of a query to one of a code under l2: as many as keep every rank in 31 bits (kernels.h). */
 #define QUERY_STEPS 8
 
 typedef struct query_context {
@@ -39,6 +42,25 @@ static int16_t query_code(float value)
     return (int16_t)(value < 0 ? value - 0.5f : value + 0.5f);
 }
 
+/* Steps of a query's code to 1. */
+static float query_fineness(const flat_space *space, float step, const float *rotated)
+{
+    if (space->metric != VEER_METRIC_DOT) return QUERY_STEPS / step;
+    float largest = FLT_MIN;
+    for (uint32_t i = 0; i < space->padded; i++)
+        largest = fabsf(rotated[i]) > largest ? fabsf(rotated[i]) : largest;
+    return KERNEL_SQ8_QUERY_MAX / largest;
+}
+
+void graph_query_code(const flat_space *space, float step, const float *centre,
+                      const float *rotated, int16_t *code)
+{
+    float fine = query_fineness(space, step, rotated);
+    bool is_dot = space->metric == VEER_METRIC_DOT;
+    for (uint32_t i = 0; i < space->padded; i++)
+        code[i] = query_code((is_dot ? rotated[i] : rotated[i] - centre[i]) * fine);
+}
+
 veer_status graph_search(const flat_space *space, const graph *graph, const flat_query *query,
                          size_t effort, arena *scratch, graph_result *result)
 {
@@ -59,9 +81,7 @@ veer_status graph_search(const flat_space *space, const graph *graph, const flat
     };
     if (!code || !walk.visited || !walk.touched || !walk.pool) return VEER_E_NOMEM;
     memset(walk.visited, 0, words * sizeof *walk.visited);
-    float fine = QUERY_STEPS / graph->step;
-    for (uint32_t i = 0; i < space->padded; i++)
-        code[i] = query_code((query->rotated[i] - graph->centre[i]) * fine);
+    graph_query_code(space, graph->step, graph->centre, query->rotated, code);
     query_context context = {graph, space->kernels, code, space->padded,
                              space->metric == VEER_METRIC_DOT ? 0 : QUERY_STEPS / 2};
     walk.context = &context;
@@ -73,7 +93,7 @@ veer_status graph_search(const flat_space *space, const graph *graph, const flat
 float graph_estimate(const flat_space *space, const graph *graph, const flat_query *query,
                      int32_t rank)
 {
-    double unit = (double)graph->step * (double)graph->step / QUERY_STEPS;
+    double unit = (double)graph->step / (double)query_fineness(space, graph->step, query->rotated);
     double constant = 0;
     bool is_dot = space->metric == VEER_METRIC_DOT;
     for (uint32_t i = 0; i < space->padded; i++) {

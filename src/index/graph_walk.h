@@ -24,6 +24,10 @@ typedef struct graph_walk {
 /* Fills the pool with the nearest nodes, nearest first. */
 void graph_walk_run(graph_walk *walk);
 
+/* graph_search.c: the code of a rotated query, for nodes' codes of this step around this centre. */
+void graph_query_code(const flat_space *space, float step, const float *centre,
+                      const float *rotated, int16_t *code);
+
 /* Marks a node; false if it was marked. */
 static inline bool graph_visit(graph_walk *walk, uint32_t node)
 {

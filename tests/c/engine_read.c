@@ -640,6 +640,7 @@ static void test_pending(void **state)
         const float query[3] = {2500.3f, 1, 3};
         static const char *const requests[] = {
             "{\"vector\":\"v\",\"k\":20}",
+            "{\"vector\":\"v\",\"k\":20,\"explain\":true,\"verify\":true}",
             "{\"vector\":\"v\",\"k\":20,\"exact\":true,\"select\":[\"v\"]}",
             "{\"vector\":\"v\",\"k\":20,\"filter\":\"tag = 't1' AND year < 5\",\"recall\":1}"};
         for (size_t i = 0; i < TEST_COUNT(requests); i++) {
@@ -677,7 +678,7 @@ static veer_status read_everything(veer_database *database, veer_collection *col
                                    veer_error *error)
 {
     static const char *const requests[] = {
-        "{\"vector\":\"v\",\"explain\":true}",
+        "{\"vector\":\"v\",\"explain\":true,\"verify\":true}",
         "{\"vector\":\"v\",\"exact\":true,\"select\":[\"v\",\"year\"],\"filter\":\"year >= ?\"}"};
     const float query[3] = {100, 1, 3};
     veer_results *results = NULL;

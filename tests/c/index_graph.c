@@ -25,8 +25,9 @@
 
 static const char *const metric_names[] = {"cosine", "dot", "l2"};
 
-typedef enum rows_kind { UNIFORM, CLUSTERED, DUPLICATES, EQUAL, OUTLIERS, KINDS } rows_kind;
-static const char *const kind_names[] = {"uniform", "clustered", "duplicates", "equal", "outliers"};
+typedef enum rows_kind { UNIFORM, CLUSTERED, DUPLICATES, EQUAL, OUTLIERS, ASIDE, KINDS } rows_kind;
+static const char *const kind_names[] = {"uniform", "clustered", "duplicates",
+                                         "equal",   "outliers",  "aside"};
 
 typedef struct world {
     flat_space *space;
@@ -50,6 +51,7 @@ static void fill_row(const world *w, rows_kind kind, const float *middles, float
         float value = (float)rng_normal(random);
         if (kind == CLUSTERED || kind == DUPLICATES) value = middle[i] + 0.4f * value;
         if (kind == EQUAL) value = middles[i];
+        if (kind == ASIDE) value = 3 * middles[i] + value; /* the mean is not near zero */
         to[i] = value * size;
     }
 }
@@ -229,6 +231,7 @@ static void test_recall(void **state)
         for (int metric = 0; metric < 3; metric++) {
             for (rows_kind kind = 0; kind < KINDS; kind++) {
                 if (sets[s].dims == 1536 && (metric == 0 || kind > CLUSTERED)) continue;
+                if (sets[s].rows == 4000 && kind == ASIDE) continue;
                 world w;
                 world_new(&w, sets[s].dims, (veer_metric)metric, sets[s].rows, kind, 11 + s);
                 assert_int_equal(build(&w, memory_default(), 5), VEER_OK);
@@ -247,8 +250,9 @@ static void test_recall(void **state)
                                                   : 0.4f * (b[i] - a[i]));
                     sum += recall_of(&w, vector, 100, &scratch);
                 }
+                double less = kind == ASIDE ? 2 * DOT_LESS : DOT_LESS;
                 double floor =
-                    sets[s].floor - (metric == VEER_METRIC_DOT && w.rows > 100 ? DOT_LESS : 0);
+                    sets[s].floor - (metric == VEER_METRIC_DOT && w.rows > 100 ? less : 0);
                 if (sum / 20 < floor)
                     fail_msg("%u x %u %s %s: recall %.3f", w.rows, w.dims, metric_names[metric],
                              kind_names[kind], sum / 20);

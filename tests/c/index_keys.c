@@ -249,7 +249,7 @@ static void check_rows(const veer_index *index, const model *m)
 static void check_sums(const veer_buffer *file, const model *m)
 {
     size_t words = (size_t)((load_u64(file->data + 40) + 63) / 64);
-    const char *sums = file->data + 64 + (words * 8 + 4 + 7) / 8 * 8;
+    const char *sums = file->data + 200 + (words * 8 + 4 + 7) / 8 * 8;
     for (uint32_t i = 0; i <= m->dims && m->metric != VEER_METRIC_COSINE; i++) {
         double sum = 0;
         for (size_t slot = 0; slot < KEYS; slot++) {
@@ -612,13 +612,13 @@ static void test_repaired_damage(void **state)
     rng random;
     rng_init(&random, 52);
     /* Where sections lie, from the header and docs/FORMAT.md. */
-    size_t rows = 1100, offset = 64, offsets[8];
-    size_t sizes[7] = {(rows + 63) / 64 * 8, 4 * 8, rows * 8, rows * 3 * 4, 0, 0, 0};
+    size_t rows = 1100, offset = 200, offsets[8];
+    size_t sizes[8] = {(rows + 63) / 64 * 8, 4 * 8, rows * 8, rows * 3 * 4, 0, 0, 0, 0};
     uint32_t centres = load_u32(file.data + 56);
     sizes[4] = centres * 64 * 4;
     sizes[5] = 2 * 4;
     sizes[6] = (rows + 31) / 32 * (4 * 64 + 384);
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 8; i++) {
         offsets[i] = offset;
         offset += (sizes[i] + 4 + 7) / 8 * 8;
     }
@@ -629,11 +629,12 @@ static void test_repaired_damage(void **state)
         int flips = 1 + (int)rng_below(&random, 4);
         for (int i = 0; i < flips; i++) {
             int section = (int)rng_below(&random, 8) - 1;
-            size_t at = section < 0 ? 8 + rng_below(&random, 52)
+            size_t at = section < 0 ? 8 + rng_below(&random, 188)
                                     : offsets[section] + rng_below(&random, sizes[section]);
             copy[at] = (char)rng_next(&random);
         }
         store_u32(copy + 60, crc32c(0, copy, 60));
+        store_u32(copy + 196, crc32c(0, copy + 64, 132));
         for (int i = 0; i < 7; i++) {
             store_u32(copy + offsets[i] + sizes[i], crc32c(0, copy + offsets[i], sizes[i]));
         }

@@ -1,6 +1,6 @@
 // The index level against brute force: random additions, replacements and removals, saving and
 // loading, and what it refuses.
-// budget: 10 s
+// budget: 20 s
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -93,6 +93,59 @@ test('the approximate search keeps its promise', async () => {
     assert.ok(common / 500 >= recall - 0.05, `recall ${common / 500} instead of ${recall}`);
   }
   index.close();
+});
+
+test('the graph finds what was asked for, before and after changes', async () => {
+  const dice = random(2);
+  const dims = 16;
+  const n = 21_000;
+  const middles = Array.from({ length: 40 }, () => dice.vector(dims));
+  const row = () => dice.vector(dims).map((v, i) => middles[row.at][i] + 0.5 * v);
+  const rows = (count) => {
+    const data = new Float32Array(count * dims);
+    for (let i = 0; i < count; i++) {
+      row.at = dice.below(40);
+      data.set(row(), i * dims);
+    }
+    return data;
+  };
+  const keys = (from, count) => Array.from({ length: count }, (_, i) => from + i);
+  let index = await VectorIndex.create({ dims, metric: 'l2', graphRows: 20_000 });
+  index.add(keys(0, n), rows(n));
+  const without = index.memory;
+  const queries = rows(100);
+  const check = (accept) => {
+    const truth = index.search(queries, 10, { exact: true, accept });
+    const { keys, found } = index.search(queries, 10, { accept });
+    let common = 0;
+    for (let q = 0; q < 100; q++) {
+      assert.equal(found[q], 10);
+      const own = new Set(truth.keys.subarray(q * 10, q * 10 + 10));
+      for (const key of keys.subarray(q * 10, q * 10 + 10)) common += own.has(key);
+    }
+    assert.ok(common / 1000 >= 0.92, `recall ${common / 1000}`);
+  };
+  let calls = 1;
+  while (index.optimize(20)) {
+    if (++calls % 20 === 2) check();
+  }
+  assert.ok(calls > 5);
+  assert.ok(index.memory > without + n * (64 + 32 * 4), `${without}, then ${index.memory}`);
+  check();
+  index.add(keys(n - 500, 1000), rows(1000));
+  index.remove(keys(0, 500));
+  const bytes = index.save();
+  index.close();
+  index = await VectorIndex.load(bytes);
+  assert.equal(index.optimize(), false);
+  check();
+  check((key) => key % 2n === 0n);
+  check((key) => key < 1000n);
+  let asked = 0;
+  index.search(queries.subarray(0, dims), 10, { accept: () => ++asked > 0 });
+  assert.ok(asked < 2000, `asked about ${asked} rows`);
+  index.close();
+  await assert.rejects(VectorIndex.create({ dims, graphRows: -1 }), RangeError);
 });
 
 test('one query in every form', async () => {
