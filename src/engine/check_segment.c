@@ -4,7 +4,8 @@
  *              an id is the one that looking it up finds; no row is dead that is not there; log
  *              numbers are those of the segment
  *   vectors    every original is a vector that could be written; inverse norms are those of the
- *              originals; codes of a sample of blocks are what encoding makes of them
+ *              originals; codes of a sample of blocks are what encoding makes of them; a graph has
+ *              the codes of its vectors and links that lead to each of them
  *   columns    the values of a sample of rows are those of their documents
  *
  * A row's document and a column may differ without damage where the field came later than the row:
@@ -335,6 +336,42 @@ static veer_status check_codes(segment_check *self, const segment_vectors *vecto
     }
 }
 
+/* A graph's links, and that its codes and norms are those of the vectors. */
+static veer_status check_graph(segment_check *self, const segment_vectors *vectors,
+                               const flat_space *space, veer_error *error)
+{
+    const graph *graph = NULL;
+    if (!vectors->sealed || !vectors->sealed->graph_file) return VEER_OK;
+    VEER_TRY(segment_graph_load(vectors, &graph, error));
+    const char *problem = NULL;
+    if (graph_check(graph, self->scratch, &problem) != VEER_OK)
+        return error_nomem(error, "a check", graph->count);
+    if (problem)
+        VEER_FAIL(error, VEER_E_CORRUPT, "the graph of field '%s' %s", vectors->field->name,
+                  problem);
+    arena_reset(self->scratch);
+    uint32_t first = 0;
+    while (first < graph->count) {
+        const float *originals = NULL;
+        uint32_t given = 0, count = graph->count - first < 256 ? graph->count - first : 256;
+        VEER_TRY(
+            segment_vector_range(vectors, first, count, self->scratch, &originals, &given, error));
+        for (uint32_t i = 0; i < given; i++) {
+            bool is_same = false;
+            if (graph_check_node(space, graph, first + i, originals + i * vectors->field->dims,
+                                  self->scratch, &is_same) != VEER_OK)
+                return error_nomem(error, "a check", 0);
+            if (!is_same)
+                VEER_FAIL(error, VEER_E_CORRUPT,
+                          "the graph of field '%s' has another vector at row %u",
+                          vectors->field->name, segment_vector_row(vectors, first + i));
+        }
+        first += given;
+        arena_reset(self->scratch);
+    }
+    return VEER_OK;
+}
+
 static veer_status check_vectors(segment_check *self, const field *f, veer_error *error)
 {
     segment_vectors vectors;
@@ -350,7 +387,8 @@ static veer_status check_vectors(segment_check *self, const field *f, veer_error
         before = row;
     }
     VEER_TRY(check_originals(self, &vectors, space, error));
-    return check_codes(self, &vectors, space, error);
+    VEER_TRY(note(self, check_codes(self, &vectors, space, error), error));
+    return check_graph(self, &vectors, space, error);
 }
 
 /* ---------------------------------------------------------------- all of it */

@@ -7,14 +7,22 @@
 
 /* ---------------------------------------------------------------- life */
 
-/* The entry of a segment as it is, without the derived streams that it has lost. */
+static bool is_kept(const builder *made, const sealed *from, size_t i)
+{
+    if (!from->derived[i]) return false;
+    if (from->entry.derived[i].stream.kind != STREAM_GRAPH) return true;
+    const field *field = schema_field_by_id(made->collection->schema, from->entry.derived[i].field);
+    return field && field->type == FIELD_VECTOR && sealed_has_graph(from, field);
+}
+
+/* The entry of a segment as it is, without the derived streams that are lost or damaged. */
 static void keep_streams(builder *made, const sealed *from)
 {
     sealed_entry entry = from->entry;
     entry.derived = made->entry.derived;
     entry.derived_count = 0;
     for (size_t i = 0; i < from->entry.derived_count; i++)
-        if (from->derived[i]) entry.derived[entry.derived_count++] = from->entry.derived[i];
+        if (is_kept(made, from, i)) entry.derived[entry.derived_count++] = from->entry.derived[i];
     made->entry = entry;
     made->kept = entry.derived_count;
 }

@@ -34,13 +34,23 @@ veer_status builder_finish_stream(builder *builder, uint32_t field, veer_error *
     return VEER_OK;
 }
 
+/* What a former try has left behind, because removing it failed too, keeps its name until the next
+ * opening removes it. Arbitrary. */
+#define STREAM_NAMES_MAX 16
+
 veer_status builder_open_stream(builder *builder, const char *kind_name, uint32_t kind,
                                 uint32_t field, veer_error *error)
 {
     char name[65];
-    segment_derived_name(name, builder->entry.number, kind_name, field, builder->generation);
-    return segment_writer_new_on(builder->database->allocator, store_io(builder->database->store),
-                                 name, kind, &builder->writer, error);
+    veer_status status = VEER_E_EXISTS;
+    for (int tries = 0; tries < STREAM_NAMES_MAX && status == VEER_E_EXISTS; tries++) {
+        segment_derived_name(name, builder->entry.number, kind_name, field, builder->generation);
+        status =
+            segment_writer_new_on(builder->database->allocator, store_io(builder->database->store),
+                                  name, kind, &builder->writer, error);
+        builder->generation += status == VEER_E_EXISTS;
+    }
+    return status;
 }
 
 /* ---------------------------------------------------------------- codes */

@@ -83,7 +83,7 @@ struct sealed {
     uint32_t id_texts, id_offsets, map_rows, map_tags, lsns, times; /* sections */
     uint64_t map_slots, id_texts_bytes;
     _Atomic uint64_t removable_from; /* 0: attached; else the generation that attaches it no more */
-    atomic_bool goes_without_graph;  /* building one has failed for want of memory */
+    atomic_bool goes_without_graph;  /* building one has failed: not again before the next opening */
     thread_mutex lazy;
     _Atomic(sealed_vectors *) vectors[VEER_FIELDS_MAX]; /* by vector_slot */
     _Atomic(column *) columns[VEER_FIELDS_MAX + 1];     /* by field id */
@@ -101,8 +101,16 @@ uint64_t sealed_bytes(const sealed *sealed); /* on storage */
 bool sealed_wants_graph(const sealed *sealed, const schema *schema, uint64_t rows);
 /* The derived stream of a kind, or NULL: not there, or lost. */
 segment *sealed_derived(const sealed *sealed, uint32_t kind, uint32_t field);
-/* sealed_graph.c: finds the field's graph stream among the derived ones. */
+/* sealed_graph.c: whether the field's graph is there, as far as is known: damage within its stream
+ * shows when it is loaded. */
+bool sealed_has_graph(const sealed *sealed, const field *field);
+/* Finds the field's graph stream among the derived ones. */
 void sealed_find_graph(const sealed *sealed, const field *field, sealed_vectors *vectors);
+
+/* The field's graph, which has a stream; segment_graph without its mercy: VEER_E_CORRUPT where it is
+ * damaged, VEER_E_NOMEM. */
+veer_status segment_graph_load(const segment_vectors *vectors, const graph **out,
+                               veer_error *error);
 
 #define SEALED_GRAPH_BYTES 128u
 void sealed_graph_store(uint8_t head[SEALED_GRAPH_BYTES], const graph *graph, uint32_t padded);

@@ -32,6 +32,13 @@ void sealed_find_graph(const sealed *sealed, const field *field, sealed_vectors 
     vectors->graph_file = sealed_derived(sealed, STREAM_GRAPH, field->id);
 }
 
+bool sealed_has_graph(const sealed *sealed, const field *field)
+{
+    const sealed_vectors *vectors = atomic_load(&sealed->vectors[field->vector_slot]);
+    return sealed_derived(sealed, STREAM_GRAPH, field->id) &&
+           !(vectors && atomic_load(&vectors->graph_is_damaged));
+}
+
 static bool read_head(const uint8_t *head, const field *field, uint32_t vectors, graph *graph)
 {
     graph->count = load_u32(head + 4);
@@ -41,7 +48,8 @@ static bool read_head(const uint8_t *head, const field *field, uint32_t vectors,
     memcpy(graph->recalls, head + RECALLS_AT, sizeof graph->recalls);
     bool is_valid = load_u32(head) == GRAPH_VERSION && graph->count == vectors &&
                     graph->degree >= 1 && graph->degree <= GRAPH_DEGREE_MAX &&
-                    load_u32(head + 20) == flat_padded_dims(field->space);
+                    load_u32(head + 20) == flat_padded_dims(field->space) &&
+                    load_u64(head + 24) == 0;
     for (size_t curve = 0; curve < GRAPH_CURVES; curve++) {
         for (size_t i = 0; i < GRAPH_EFFORTS; i++)
             is_valid =
@@ -100,11 +108,10 @@ static veer_status load_graph(sealed_vectors *vectors, const field *field, veer_
     return VEER_OK;
 }
 
-veer_status segment_graph(const segment_vectors *vectors, const graph **out, veer_error *error)
+veer_status segment_graph_load(const segment_vectors *vectors, const graph **out,
+                               veer_error *error)
 {
-    *out = NULL;
     sealed_vectors *from = vectors->sealed;
-    if (!from || !from->graph_file || atomic_load(&from->graph_is_damaged)) return VEER_OK;
     *out = atomic_load_explicit(&from->graph, memory_order_acquire);
     if (*out) return VEER_OK;
     sealed *sealed = vectors->core->as.sealed;
@@ -117,7 +124,15 @@ veer_status segment_graph(const segment_vectors *vectors, const graph **out, vee
         if (status == VEER_E_CORRUPT) atomic_store(&from->graph_is_damaged, true);
     }
     thread_mutex_unlock(&sealed->lazy);
-    if (status == VEER_E_CORRUPT || status == VEER_E_NOMEM) return VEER_OK;
     *out = atomic_load(&from->graph);
     return status;
+}
+
+veer_status segment_graph(const segment_vectors *vectors, const graph **out, veer_error *error)
+{
+    *out = NULL;
+    const sealed_vectors *from = vectors->sealed;
+    if (!from || !from->graph_file || atomic_load(&from->graph_is_damaged)) return VEER_OK;
+    veer_status status = segment_graph_load(vectors, out, error);
+    return status == VEER_E_CORRUPT || status == VEER_E_NOMEM ? VEER_OK : status;
 }

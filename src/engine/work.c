@@ -449,8 +449,12 @@ static veer_status next_job(veer_database *database, bool *idle, veer_error *err
         job_kind kind = why == MERGE_REPAIR  ? JOB_REPAIR
                         : why == MERGE_GRAPH ? JOB_GRAPH
                                              : JOB_MERGE;
-        status = job_new(database, kind, present->collections[c],
-                         &present->collections[c]->segments[first], count, error);
+        segment_ref *parts = &present->collections[c]->segments[first];
+        status = job_new(database, kind, present->collections[c], parts, count, error);
+        if (kind == JOB_GRAPH && status == VEER_E_NOMEM) {
+            atomic_store(&parts[0].core->as.sealed->goes_without_graph, true);
+            status = VEER_OK;
+        }
     } else {
         database->wants_compact = database->wants_optimize = false;
         *idle = true;

@@ -49,6 +49,13 @@ typedef struct graph {
 /* Whether every number in it is one that a search may follow. */
 bool graph_is_valid(const flat_space *space, const graph *graph);
 
+/* graph_check.c: what a search does not need to be safe. *problem NULL: every node is reached from an
+ * entry, and lists are as they should be; else a text. VEER_E_NOMEM. */
+veer_status graph_check(const graph *graph, arena *scratch, const char **problem);
+/* Whether the node's code and norm are those of the original. VEER_E_NOMEM. */
+veer_status graph_check_node(const flat_space *space, const graph *graph, uint32_t node,
+                             const float *vector, arena *scratch, bool *is_same);
+
 /* What describes a graph in storage: docs/FORMAT.md, "Graph". Reading gives its counts, step and
  * recalls; false: they are impossible, or of other vectors. */
 #define GRAPH_HEAD_BYTES 128u

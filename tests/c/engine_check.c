@@ -88,29 +88,6 @@ static veer_status check_image(const image *from, char *report_text, size_t room
     return status;
 }
 
-/* Makes every checksum right, those in the engine's part of the catalogue too: a stream's length of name,
- * name, bytes and header crc lie one after the other there. */
-static void repair(image *damaged)
-{
-    image_repair(damaged);
-    for (size_t c = 0; c < damaged->count; c++) {
-        image_stream *cat = &damaged->streams[c];
-        if (strncmp(cat->name, "cat.", 4) != 0) continue;
-        for (size_t s = 0; s < damaged->count; s++) {
-            const image_stream *stream = &damaged->streams[s];
-            size_t length = strlen(stream->name);
-            if (stream->bytes < 4096) continue;
-            for (size_t at = 80; at + 16 + length < cat->bytes; at++) {
-                if (load_u32(cat->data + at) != length ||
-                    memcmp(cat->data + at + 4, stream->name, length) != 0)
-                    continue;
-                store_u32(cat->data + at + 12 + length, load_u32(stream->data + 4092));
-            }
-        }
-    }
-    image_repair(damaged);
-}
-
 /* Searches, reads and counts: any answer or error will do, a crash will not. */
 static void use_image(const image *from)
 {
@@ -156,7 +133,7 @@ static void test_sound(void **state)
     build(&io);
     image_read(&sound, &io);
     if (check_image(&sound, report, sizeof report) != VEER_OK) fail_msg("%s", report);
-    repair(&sound); /* changes nothing where nothing is wrong */
+    image_repair_database(&sound); /* changes nothing where nothing is wrong */
     if (check_image(&sound, report, sizeof report) != VEER_OK) fail_msg("%s", report);
     image_free(&sound);
     io_memory_free(&io);
@@ -191,7 +168,7 @@ static void test_damaged_sections(void **state)
             to->data[offset + rng_below(&random, bytes)] ^= 0x41;
             for (uint64_t at = rng_below(&random, 40); at < bytes; at += 1 + rng_below(&random, 80))
                 to->data[offset + at] ^= (uint8_t)(1 + rng_below(&random, 255));
-            repair(&damaged);
+            image_repair_database(&damaged);
             char report[4000];
             if (check_image(&damaged, report, sizeof report) == VEER_OK)
                 fail_msg("%s, section of kind %u: damage is not found", stream->name, kind);
@@ -236,7 +213,7 @@ static void test_wrong_column(void **state)
             column[64 + rng_below(&random, bytes - 64)] ^= (uint8_t)(1 + rng_below(&random, 255));
             store_u32(column + 60, crc32c(crc32c(0, column, 60), column + 64, bytes - 64));
         }
-        repair(&damaged);
+        image_repair_database(&damaged);
         char report[4000];
         (void)check_image(&damaged, report, sizeof report);
         differs += strstr(report, "differs from the document") != NULL;
@@ -295,7 +272,7 @@ static void test_missing_value(void **state)
             }
         }
         assert_true(found);
-        repair(&damaged);
+        image_repair_database(&damaged);
         assert_int_equal(check_image(&damaged, report, sizeof report), VEER_E_CORRUPT);
         assert_non_null(strstr(report, "field 'b' differs from the document of row 0"));
         image_free(&damaged);
@@ -319,7 +296,7 @@ static void test_damaged_bytes(void **state)
         image_stream *to = &damaged.streams[rng_below(&random, damaged.count)];
         for (uint64_t i = 0; to->bytes > 0 && i <= rng_below(&random, 4); i++)
             to->data[rng_below(&random, to->bytes)] ^= (uint8_t)(1 + rng_below(&random, 255));
-        repair(&damaged);
+        image_repair_database(&damaged);
         use_image(&damaged);
         image_free(&damaged);
     }

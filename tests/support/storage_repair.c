@@ -103,6 +103,27 @@ void image_repair(image *self)
         seal_page(meta->data + at);
 }
 
+void image_repair_database(image *damaged)
+{
+    image_repair(damaged);
+    for (size_t c = 0; c < damaged->count; c++) {
+        image_stream *cat = &damaged->streams[c];
+        if (strncmp(cat->name, "cat.", 4) != 0) continue;
+        for (size_t s = 0; s < damaged->count; s++) {
+            const image_stream *stream = &damaged->streams[s];
+            size_t length = strlen(stream->name);
+            if (stream->bytes < 4096) continue;
+            for (size_t at = 80; at + 16 + length < cat->bytes; at++) {
+                if (load_u32(cat->data + at) != length ||
+                    memcmp(cat->data + at + 4, stream->name, length) != 0)
+                    continue;
+                store_u32(cat->data + at + 12 + length, load_u32(stream->data + 4092));
+            }
+        }
+    }
+    image_repair(damaged);
+}
+
 void image_repair_packed(image_stream *stream)
 {
     if (stream->bytes < 4096) return;

@@ -22,6 +22,9 @@ typedef struct image {
 image_stream *image_find(image *image, const char *name);
 /* Every checksum, as far as the structure can be followed. */
 void image_repair(image *image);
+/* Those in the engine's part of the catalogue too: a stream's length of name, name, bytes and header
+ * crc lie one after the other there. */
+void image_repair_database(image *image);
 /* Those of one segment file, or of a packed file's header, table and streams' heads. */
 void image_repair_segment(image_stream *stream);
 void image_repair_packed(image_stream *stream);
