@@ -359,7 +359,7 @@ static veer_status check_graph(segment_check *self, const segment_vectors *vecto
         for (uint32_t i = 0; i < given; i++) {
             bool is_same = false;
             if (graph_check_node(space, graph, first + i, originals + i * vectors->field->dims,
-                                  self->scratch, &is_same) != VEER_OK)
+                                 self->scratch, &is_same) != VEER_OK)
                 return error_nomem(error, "a check", 0);
             if (!is_same)
                 VEER_FAIL(error, VEER_E_CORRUPT,

@@ -219,8 +219,7 @@ bool sealed_wants_graph(const sealed *sealed, const schema *schema, uint64_t row
         segment_section section;
         if (field->type == FIELD_VECTOR &&
             segment_find(sealed->base, SECTION_ORIGINALS, field->id, &section) &&
-            section.bytes / (field->dims * 4ull) >= rows &&
-            !sealed_has_graph(sealed, field))
+            section.bytes / (field->dims * 4ull) >= rows && !sealed_has_graph(sealed, field))
             return true;
     }
     return false;

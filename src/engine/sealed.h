@@ -83,7 +83,7 @@ struct sealed {
     uint32_t id_texts, id_offsets, map_rows, map_tags, lsns, times; /* sections */
     uint64_t map_slots, id_texts_bytes;
     _Atomic uint64_t removable_from; /* 0: attached; else the generation that attaches it no more */
-    atomic_bool goes_without_graph;  /* building one has failed: not again before the next opening */
+    atomic_bool goes_without_graph; /* building one has failed: not again before the next opening */
     thread_mutex lazy;
     _Atomic(sealed_vectors *) vectors[VEER_FIELDS_MAX]; /* by vector_slot */
     _Atomic(column *) columns[VEER_FIELDS_MAX + 1];     /* by field id */

@@ -108,8 +108,7 @@ static veer_status load_graph(sealed_vectors *vectors, const field *field, veer_
     return VEER_OK;
 }
 
-veer_status segment_graph_load(const segment_vectors *vectors, const graph **out,
-                               veer_error *error)
+veer_status segment_graph_load(const segment_vectors *vectors, const graph **out, veer_error *error)
 {
     sealed_vectors *from = vectors->sealed;
     *out = atomic_load_explicit(&from->graph, memory_order_acquire);
