@@ -74,8 +74,8 @@ static veer_status put_part(builder *builder, const field *field, bool *done, ve
     graph graph;
     graph_builder_result(builder->graph, &graph);
     uint32_t padded = flat_padded_dims(field->space);
-    uint8_t head[SEALED_GRAPH_BYTES];
-    sealed_graph_store(head, &graph, padded);
+    uint8_t head[GRAPH_HEAD_BYTES];
+    graph_head_store(head, &graph, padded);
     const struct {
         uint16_t kind;
         const void *data;

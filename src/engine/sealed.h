@@ -30,7 +30,7 @@ enum {
     SECTION_CODES = 21,      /* codes stream, field; blocks of 32 */
     SECTION_COLUMN = 30,     /* columns stream, field */
     /* Graph stream, field; it has a SECTION_CENTRE too. */
-    SECTION_GRAPH = 40, /* SEALED_GRAPH_BYTES: counts, the step of codes, recall by effort */
+    SECTION_GRAPH = 40, /* GRAPH_HEAD_BYTES: counts, the step of codes, recall by effort */
     SECTION_GRAPH_CODES = 41,
     SECTION_GRAPH_NORMS = 42,
     SECTION_GRAPH_LINKS = 43,
@@ -111,9 +111,6 @@ void sealed_find_graph(const sealed *sealed, const field *field, sealed_vectors 
  * damaged, VEER_E_NOMEM. */
 veer_status segment_graph_load(const segment_vectors *vectors, const graph **out,
                                veer_error *error);
-
-#define SEALED_GRAPH_BYTES 128u
-void sealed_graph_store(uint8_t head[SEALED_GRAPH_BYTES], const graph *graph, uint32_t padded);
 
 /* The info bytes of a base file. */
 #define SEALED_INFO_BYTES 64u

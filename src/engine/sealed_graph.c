@@ -4,28 +4,7 @@
  * looked at once (graph_is_valid). A graph that is lost, damaged or too large for the memory is none:
  * codes are scanned.
  */
-#include <string.h>
-
-#include "base/bytes.h"
 #include "engine/sealed.h"
-
-#define GRAPH_VERSION 1u
-#define RECALLS_AT 32u
-
-_Static_assert(RECALLS_AT + sizeof((graph *)0)->recalls == SEALED_GRAPH_BYTES,
-               "docs/FORMAT.md, GRAPH");
-
-void sealed_graph_store(uint8_t head[SEALED_GRAPH_BYTES], const graph *graph, uint32_t padded)
-{
-    memset(head, 0, SEALED_GRAPH_BYTES);
-    store_u32(head, GRAPH_VERSION);
-    store_u32(head + 4, graph->count);
-    store_u32(head + 8, graph->degree);
-    store_u32(head + 12, graph->entries_count);
-    memcpy(head + 16, &graph->step, sizeof graph->step);
-    store_u32(head + 20, padded);
-    memcpy(head + RECALLS_AT, graph->recalls, sizeof graph->recalls);
-}
 
 void sealed_find_graph(const sealed *sealed, const field *field, sealed_vectors *vectors)
 {
@@ -37,25 +16,6 @@ bool sealed_has_graph(const sealed *sealed, const field *field)
     const sealed_vectors *vectors = atomic_load(&sealed->vectors[field->vector_slot]);
     return sealed_derived(sealed, STREAM_GRAPH, field->id) &&
            !(vectors && atomic_load(&vectors->graph_is_damaged));
-}
-
-static bool read_head(const uint8_t *head, const field *field, uint32_t vectors, graph *graph)
-{
-    graph->count = load_u32(head + 4);
-    graph->degree = load_u32(head + 8);
-    graph->entries_count = load_u32(head + 12);
-    memcpy(&graph->step, head + 16, sizeof graph->step);
-    memcpy(graph->recalls, head + RECALLS_AT, sizeof graph->recalls);
-    bool is_valid = load_u32(head) == GRAPH_VERSION && graph->count == vectors &&
-                    graph->degree >= 1 && graph->degree <= GRAPH_DEGREE_MAX &&
-                    load_u32(head + 20) == flat_padded_dims(field->space) &&
-                    load_u64(head + 24) == 0;
-    for (size_t curve = 0; curve < GRAPH_CURVES; curve++) {
-        for (size_t i = 0; i < GRAPH_EFFORTS; i++)
-            is_valid =
-                is_valid && graph->recalls[curve][i] >= 0 && graph->recalls[curve][i] <= 1.001f;
-    }
-    return is_valid;
 }
 
 /* A section of so many bytes. VEER_E_CORRUPT: another length, or none. */
@@ -73,17 +33,18 @@ static veer_status load_part(const sealed_vectors *vectors, uint16_t kind, uint6
 static veer_status load_graph(sealed_vectors *vectors, const field *field, veer_error *error)
 {
     const void *head = NULL;
-    VEER_TRY(load_part(vectors, SECTION_GRAPH, SEALED_GRAPH_BYTES, &head, error));
+    VEER_TRY(load_part(vectors, SECTION_GRAPH, GRAPH_HEAD_BYTES, &head, error));
     graph *graph = &vectors->graph_loaded;
-    if (!read_head(head, field, vectors->count, graph))
+    uint32_t padded = flat_padded_dims(field->space);
+    if (!graph_head_load(head, padded, graph) || graph->count != vectors->count)
         VEER_FAIL(error, VEER_E_CORRUPT, "the head of a graph is wrong");
-    uint64_t padded = flat_padded_dims(field->space), n = graph->count;
+    uint64_t n = graph->count;
     const void *parts[5] = {NULL};
     const struct {
         uint16_t kind;
         uint64_t bytes;
     } wanted[5] = {
-        {SECTION_CENTRE, padded * 4},
+        {SECTION_CENTRE, padded * 4ull},
         {SECTION_GRAPH_CODES, n * padded},
         {SECTION_GRAPH_NORMS, n * 4},
         {SECTION_GRAPH_LINKS, n * graph->degree * 4},
