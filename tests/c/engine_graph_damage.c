@@ -70,7 +70,7 @@ static bool use(const world *like, const image *from, bool must_mend, const char
     image_write(from, &io);
     world w = *like;
     w.io = &io;
-    check_status(world_open(&w, options, &error), &error);
+    check_status(world_open(&w, must_mend ? options : plain, &error), &error);
     (void)world_recall(&w, &easy, 5, &graphs);
     const world_query filtered = {.k = 50, .recall = 0.8, .by = "chance", .below = 600};
     (void)world_recall(&w, &filtered, 3, NULL);

@@ -204,8 +204,82 @@ static void test_readers_and_writer(void **state)
     assert_int_equal(veer_close(shared.database, &error), VEER_OK);
 }
 
+/* ---- searches while graphs are built and take the place of scans */
+
+#define GRAPH_PAIRS 2400 /* enough that walking is cheaper than scanning */
+#define GRAPH_READERS 3
+
+static void *graph_reader(void *context)
+{
+    shared *shared = context;
+    static atomic_int seeds;
+    rng rng;
+    rng_init(&rng, (uint64_t)atomic_fetch_add(&seeds, 1) + 500);
+    for (int after = 0; after < 20; after += atomic_load(&shared->stop)) {
+        float query[DIMS];
+        veer_error error;
+        veer_results *results = NULL;
+        for (int d = 0; d < DIMS; d++)
+            query[d] = (float)rng_below(&rng, 97);
+        veer_status status = veer_search(
+            shared->collection, NULL, "{\"k\":1,\"recall\":0.3,\"explain\":true,\"select\":false}",
+            query, 1, DIMS, NULL, &results, &error);
+        EXPECT(shared, status == VEER_OK, "search: %s", error.message);
+        if (status != VEER_OK) return NULL;
+        EXPECT(shared, veer_results_rows(results) == 1, "search: %zu rows",
+               veer_results_rows(results));
+        if (strstr(veer_results_explain(results), "\"method\":\"graph\""))
+            atomic_fetch_add(&shared->reads, 1);
+        veer_results_free(results);
+    }
+    return NULL;
+}
+
+static void *graph_worker(void *context)
+{
+    shared *shared = context;
+    bool left = true;
+    while (left) {
+        veer_error error;
+        veer_status status = veer_work(shared->database, 1, &left, &error);
+        EXPECT(shared, status == VEER_OK, "work: %s", error.message);
+        if (status != VEER_OK) break;
+    }
+    atomic_store(&shared->stop, true);
+    return NULL;
+}
+
+static void test_graph_attached(void **state)
+{
+    (void)state;
+    shared shared = {0};
+    veer_error error;
+    assert_int_equal(
+        veer_open("memory:", NULL, "{\"graphRows\":1000}", NULL, &shared.database, &error),
+        VEER_OK);
+    assert_int_equal(
+        veer_collection_open(shared.database, "docs", schema, &shared.collection, &error), VEER_OK);
+    static uint32_t pairs[GRAPH_PAIRS];
+    for (uint32_t i = 0; i < GRAPH_PAIRS; i++)
+        pairs[i] = i;
+    assert_int_equal(write_pairs(&shared, pairs, GRAPH_PAIRS, 1, &error), VEER_OK);
+    assert_int_equal(veer_checkpoint(shared.database, NULL, NULL, &error), VEER_OK);
+    pthread_t threads[GRAPH_READERS + 1];
+    for (size_t i = 0; i <= GRAPH_READERS; i++)
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, i == 0 ? graph_worker : graph_reader, &shared), 0);
+    for (size_t i = 0; i <= GRAPH_READERS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&shared.failures), 0);
+    /* The searches after the work was done, at the least. */
+    assert_true(atomic_load(&shared.reads) >= 20);
+    veer_collection_close(shared.collection);
+    assert_int_equal(veer_close(shared.database, &error), VEER_OK);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_readers_and_writer)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_readers_and_writer),
+                                       cmocka_unit_test(test_graph_attached)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
