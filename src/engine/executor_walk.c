@@ -55,6 +55,7 @@ veer_status executor_walk(executor *run, const flat_query *query, size_t index, 
     if (graph_search(run->space, codes->graph, query, codes->effort, run->scratch, &result) !=
         VEER_OK)
         return error_nomem(error, "a search", codes->effort);
+    if (result.count == 0) return VEER_OK;
     run->walked += result.compared;
     if (most > result.count) most = result.count;
     flat_candidate *items = arena_array(run->scratch, most, sizeof *items);

@@ -140,6 +140,7 @@ static veer_status walk(run *r)
         if (r->search->accept != NULL && r->asked == NULL) VEER_TRY(remember_answers(r));
         graph_result found;
         VEER_TRY(graph_search(index->space, graph, r->query, effort, r->scratch, &found));
+        if (found.count == 0) return VEER_OK;
         count = choose_rows(r, &found, rows, wanted);
         share = (double)count / (double)found.count;
         walked = effort;

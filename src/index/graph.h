@@ -69,7 +69,7 @@ typedef struct graph_near {
 
 typedef struct graph_result {
     const graph_near *nearest; /* nearest first, equal ranks in no order; in the arena */
-    size_t count;              /* min(effort, nodes reached) */
+    size_t count;              /* min(effort, nodes); 0: the query is too far out for codes */
     uint64_t compared;         /* codes */
     uint64_t expanded;         /* nodes whose neighbours were looked at */
 } graph_result;

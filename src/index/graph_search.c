@@ -61,10 +61,22 @@ void graph_query_code(const flat_space *space, float step, const float *centre,
         code[i] = query_code((is_dot ? rotated[i] : rotated[i] - centre[i]) * fine);
 }
 
+/* Whether codes cannot tell where the query is: it lies beyond all that they reach. */
+static bool is_too_far(const flat_space *space, const graph *graph, const flat_query *query)
+{
+    if (space->metric == VEER_METRIC_DOT) return false;
+    float reach = graph->step * (KERNEL_SQ8_QUERY_MAX / (float)QUERY_STEPS);
+    bool is_inside = true;
+    for (uint32_t i = 0; i < space->padded; i++)
+        is_inside &= fabsf(query->rotated[i] - graph->centre[i]) <= reach;
+    return !is_inside;
+}
+
 veer_status graph_search(const flat_space *space, const graph *graph, const flat_query *query,
                          size_t effort, arena *scratch, graph_result *result)
 {
     *result = (graph_result){0};
+    if (is_too_far(space, graph, query)) return VEER_OK;
     if (effort > graph->count) effort = graph->count;
     size_t words = bitset_words(graph->count);
     int16_t *code = arena_array(scratch, space->padded, sizeof *code);

@@ -16,6 +16,7 @@
 #include "base/rng.h"
 #include "base/status.h"
 #include "base/topk.h"
+#include "index/flat_internal.h"
 #include "index/graph.h"
 #include "kernels/kernels.h"
 #include "support/fault_allocator.h"
@@ -186,6 +187,16 @@ static float distance_to(const world *w, const flat_query *query, uint32_t row)
     return distance;
 }
 
+/* Beyond the codes of queries (graph_search.c), whose distances say nothing. */
+static bool is_far_out(const world *w, const flat_query *query)
+{
+    float reach = w->graph.step * (KERNEL_SQ8_QUERY_MAX / 8.0f);
+    bool is_far = false;
+    for (uint32_t i = 0; i < w->space->padded; i++)
+        is_far = is_far || fabsf(query->rotated[i] - w->graph.centre[i]) > reach;
+    return is_far && w->space->metric != VEER_METRIC_DOT;
+}
+
 /* The part of the true K nearest (rows as near as the K-th count) among the results reranked. */
 static double recall_of(const world *w, const float *vector, size_t effort, arena *scratch)
 {
@@ -201,6 +212,10 @@ static double recall_of(const world *w, const float *vector, size_t effort, aren
         (void)topk_push(&all, distance_to(w, query, row), row);
     graph_result result;
     assert_int_equal(graph_search(w->space, &w->graph, query, effort, scratch, &result), VEER_OK);
+    if (is_far_out(w, query)) {
+        assert_int_equal(result.count, 0);
+        return 1;
+    }
     assert_true(result.count == (effort < w->rows ? effort : w->rows));
     for (size_t i = 0; i < result.count; i++) {
         assert_true(i == 0 || result.nearest[i - 1].rank <= result.nearest[i].rank);
@@ -329,6 +344,28 @@ static void test_shortage(void **state)
     }
 }
 
+static void test_far_queries_are_refused(void **state)
+{
+    (void)state;
+    world w;
+    world_new(&w, 32, VEER_METRIC_L2, 300, UNIFORM, 3);
+    assert_int_equal(build(&w, memory_default(), 1), VEER_OK);
+    arena scratch;
+    arena_init(&scratch, memory_default());
+    float vector[32];
+    memcpy(vector, row_of(&w, 7), sizeof vector);
+    assert_true(recall_of(&w, vector, 100, &scratch) > 0.9);
+    for (int i = 0; i < 32; i++)
+        vector[i] *= 1e6f;
+    flat_query *query = NULL;
+    graph_result result;
+    assert_int_equal(flat_query_new(w.space, vector, 1, &scratch, &query), VEER_OK);
+    assert_int_equal(graph_search(w.space, &w.graph, query, 10, &scratch, &result), VEER_OK);
+    assert_int_equal(result.count, 0);
+    arena_fini(&scratch);
+    world_free(&w);
+}
+
 static void test_damage_is_seen(void **state)
 {
     (void)state;
@@ -376,7 +413,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recall),         cmocka_unit_test(test_same_on_every_tier),
         cmocka_unit_test(test_seed_decides),   cmocka_unit_test(test_shortage),
-        cmocka_unit_test(test_damage_is_seen),
+        cmocka_unit_test(test_damage_is_seen), cmocka_unit_test(test_far_queries_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
