@@ -24,12 +24,12 @@ static void *aligned(size_t bytes)
     return aligned_alloc(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
 }
 
-rates *rates_new(int tier, size_t dims, size_t rows)
+rates *rates_new(const char *tier, size_t dims, size_t rows)
 {
     rates *r = calloc(1, sizeof *r);
     if (r == NULL) return NULL;
     size_t blocks = kernel_blocks(rows);
-    r->kernels = tier == 1 ? kernels_find("scalar") : kernels_get();
+    r->kernels = tier != NULL ? kernels_find(tier) : kernels_get();
     r->dims = dims;
     r->rows = rows;
     r->values = aligned(rows * dims * sizeof(float));

@@ -7,9 +7,9 @@
 
 typedef struct rates rates;
 
-/* Random rows of `dims` (a multiple of 64) as f32 and as codes. `tier` 0: the best one here, 1:
- * scalar. NULL where there is no memory. */
-rates *rates_new(int tier, size_t dims, size_t rows);
+/* Random rows of `dims` (a multiple of 64) as f32 and as codes. `tier` NULL: the best one here.
+ * NULL where there is no memory. */
+rates *rates_new(const char *tier, size_t dims, size_t rows);
 /* One pass of dot products over all f32 rows; the result depends on all of them. */
 float rates_f32(rates *r);
 /* `repeats` scans over the codes of the first `rows` rows, none of which passes the threshold. */

@@ -2,7 +2,7 @@
  *
  *   kernel_rates ROUNDS DIMS...
  *
- * For each number of dimensions and each tier (the best one here, scalar): 60,000 rows, whose f32
+ * For each number of dimensions and each tier of this machine: 60,000 rows, whose f32
  * vectors exceed the caches as they do in use, and 2,000 rows of codes in cache. Rounds go through f32,
  * codes, codes in cache and a plain read of the f32 rows in turn. Thread CPU time. One JSON object a line.
  */
@@ -31,7 +31,9 @@ static void print_rounds(const char *name, const double *values, int n)
     printf("]");
 }
 
-static void run(int tier, size_t dims, int rounds)
+static const char *const tiers[] = {"avx512", "avx2", "neon_dot", "neon", "scalar"};
+
+static void run(const char *tier, size_t dims, int rounds)
 {
     static double f32[ROUNDS_MAX], codes[ROUNDS_MAX], cached[ROUNDS_MAX], read_gb[ROUNDS_MAX];
     rates *r = rates_new(tier, dims, ROWS);
@@ -62,10 +64,9 @@ static void run(int tier, size_t dims, int rounds)
         fprintf(stderr, "a scan stopped where nothing should pass\n");
         exit(1);
     }
-    const char *name = tier == 1 ? "scalar" : kernels_get()->name;
     printf("{\"engine\": \"veer-kernels\", \"setting\": \"%s\", \"tier\": \"%s\", \"rows\": %u, "
            "\"dims\": %zu, \"code_bytes\": %zu, ",
-           name, name, ROWS, dims, kernel_block_bytes(dims) / 32);
+           tier, tier, ROWS, dims, kernel_block_bytes(dims) / 32);
     print_rounds("f32_ns_rounds", f32, rounds);
     printf(", ");
     print_rounds("codes_ns_rounds", codes, rounds);
@@ -90,8 +91,9 @@ int main(int argc, char **argv)
             fprintf(stderr, "%s: dimensions are a multiple of 64 up to 8192\n", argv[i]);
             return 2;
         }
-        run(0, dims, rounds);
-        if (strcmp(kernels_get()->name, "scalar") != 0) run(1, dims, rounds);
+        for (size_t t = 0; t < sizeof tiers / sizeof tiers[0]; t++) {
+            if (kernels_find(tiers[t]) != NULL) run(tiers[t], dims, rounds);
+        }
     }
     return 0;
 }

@@ -10,6 +10,7 @@ import { at } from '../scripts/lib/build.mjs';
 import { chart } from './lib/chart.mjs';
 import { median, ratio, roundsAt } from './lib/curves.mjs';
 import { graphTables } from './lib/graph_tables.mjs';
+import { notes } from './lib/notes.mjs';
 import { readLines } from './lib/record.mjs';
 import {
   bar,
@@ -301,6 +302,7 @@ export function report(lines) {
         '',
       );
     }
+    if (own.length > 0 && notes[bench]) parts.push(`${notes[bench]}\n`);
   }
   return `${parts.join('\n').trimEnd()}\n`;
 }
