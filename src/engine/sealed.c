@@ -286,7 +286,7 @@ static veer_status load_vectors(sealed *sealed, const field *field, sealed_vecto
         made->codes_section = section.index;
         made->centre_section = centre.index;
     }
-    sealed_find_graph(sealed, field, made);
+    made->graph_file = sealed_derived(sealed, STREAM_GRAPH, field->id);
     return VEER_OK;
 }
 

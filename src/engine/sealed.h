@@ -104,9 +104,6 @@ segment *sealed_derived(const sealed *sealed, uint32_t kind, uint32_t field);
 /* sealed_graph.c: whether the field's graph is there, as far as is known: damage within its stream
  * shows when it is loaded. */
 bool sealed_has_graph(const sealed *sealed, const field *field);
-/* Finds the field's graph stream among the derived ones. */
-void sealed_find_graph(const sealed *sealed, const field *field, sealed_vectors *vectors);
-
 /* The field's graph, which has a stream; segment_graph without its mercy: VEER_E_CORRUPT where it is
  * damaged, VEER_E_NOMEM. */
 veer_status segment_graph_load(const segment_vectors *vectors, const graph **out,

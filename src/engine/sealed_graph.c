@@ -6,11 +6,6 @@
  */
 #include "engine/sealed.h"
 
-void sealed_find_graph(const sealed *sealed, const field *field, sealed_vectors *vectors)
-{
-    vectors->graph_file = sealed_derived(sealed, STREAM_GRAPH, field->id);
-}
-
 bool sealed_has_graph(const sealed *sealed, const field *field)
 {
     const sealed_vectors *vectors = atomic_load(&sealed->vectors[field->vector_slot]);

@@ -148,7 +148,10 @@ void graph_measure_step(graph_builder *b)
     if (++b->measured_queries == QUERIES) b->phase = GRAPH_DONE;
 }
 
-/* ---------------------------------------------------------------- reading the curves */
+/* ---------------------------------------------------------------- reading the curves
+ *
+ * Straight lines between what was measured: logarithms and powers differ in their last bit between
+ * C libraries, and an effort decides which rows are found. */
 
 /* The effort, in multiples of k, at which a curve reaches the recall; 0: it does not. */
 static double ratio_at(const float *recalls, size_t curve, double recall)
@@ -162,7 +165,7 @@ static double ratio_at(const float *recalls, size_t curve, double recall)
         double before = (double)recalls[i - 1];
         double former = (double)effort_of(curve, i - 1) / k;
         double share = here > before ? (recall - before) / (here - before) : 1;
-        return former * pow(effort / former, share);
+        return former + share * (effort - former);
     }
     return 0;
 }
@@ -174,8 +177,8 @@ size_t graph_effort(const graph *graph, size_t k, double recall)
     if (few == 0 || many == 0) return SIZE_MAX;
     if (k <= curve_k[0]) return (size_t)ceil(few * curve_k[0]);
     if (k >= curve_k[1]) return (size_t)ceil(many * (double)k);
-    double share = log((double)k / curve_k[0]) / log((double)curve_k[1] / curve_k[0]);
-    return (size_t)ceil(pow(few, 1 - share) * pow(many, share) * (double)k);
+    double share = (double)(k - curve_k[0]) / (curve_k[1] - curve_k[0]);
+    return (size_t)ceil((few + share * (many - few)) * (double)k);
 }
 
 double graph_recall(const graph *graph, size_t k, size_t effort)
@@ -185,7 +188,10 @@ double graph_recall(const graph *graph, size_t k, size_t effort)
     double low = 0, high = 1;
     for (int i = 0; i < 24; i++) {
         double middle = (low + high) / 2;
-        *(graph_effort(graph, k, middle) <= within ? &low : &high) = middle;
+        if (graph_effort(graph, k, middle) <= within)
+            low = middle;
+        else
+            high = middle;
     }
     return effort < least ? low * (double)effort / (double)least : low;
 }
