@@ -159,6 +159,34 @@ static void vectors_free(const veer_allocator *allocator, sealed_vectors *vector
     memory_free(allocator, vectors, sizeof *vectors);
 }
 
+static bool has_stream(const sealed_entry *entry, const char *name)
+{
+    for (size_t i = 0; i < entry->derived_count; i++)
+        if (strcmp(entry->derived[i].stream.name, name) == 0) return true;
+    return false;
+}
+
+/* The streams that no successor goes on with. */
+static void remove_streams(sealed *sealed)
+{
+    uint64_t from = atomic_load(&sealed->removable_from);
+    const struct sealed *successor = sealed->successor;
+    if (from == 0) return;
+    if (!successor) database_remove_later(sealed->database, &sealed->entry.base, from);
+    for (size_t i = 0; i < sealed->entry.derived_count; i++) {
+        const store_stream *stream = &sealed->entry.derived[i].stream;
+        if (!successor || !has_stream(&successor->entry, stream->name))
+            database_remove_later(sealed->database, stream, from);
+    }
+}
+
+void sealed_replace(sealed *former, sealed *successor, uint64_t from)
+{
+    segment_core_acquire(&successor->core);
+    former->successor = successor;
+    atomic_store(&former->removable_from, from);
+}
+
 void sealed_free(sealed *sealed)
 {
     if (!sealed) return;
@@ -171,12 +199,8 @@ void sealed_free(sealed *sealed)
     for (size_t i = 0; sealed->derived && i < sealed->entry.derived_count; i++)
         segment_close(sealed->derived[i]);
     segment_close(sealed->base);
-    uint64_t from = atomic_load(&sealed->removable_from);
-    if (from > 0) {
-        database_remove_later(sealed->database, &sealed->entry.base, from);
-        for (size_t i = 0; i < sealed->entry.derived_count; i++)
-            database_remove_later(sealed->database, &sealed->entry.derived[i].stream, from);
-    }
+    remove_streams(sealed);
+    if (sealed->successor) segment_core_release(&sealed->successor->core);
     memory_array_free(allocator, sealed->derived, sealed->entry.derived_count,
                       sizeof *sealed->derived);
     memory_array_free(allocator, sealed->entry.derived, sealed->entry.derived_count,

@@ -83,6 +83,9 @@ struct sealed {
     uint32_t id_texts, id_offsets, map_rows, map_tags, lsns, times; /* sections */
     uint64_t map_slots, id_texts_bytes;
     _Atomic uint64_t removable_from; /* 0: attached; else the generation that attaches it no more */
+    /* The same rows with other derived streams, which took its place; NULL: none did. It lives as
+     * long as this one, and its streams with it: they have the base in common. */
+    sealed *successor;
     atomic_bool goes_without_graph; /* building one has failed: not again before the next opening */
     thread_mutex lazy;
     _Atomic(sealed_vectors *) vectors[VEER_FIELDS_MAX]; /* by vector_slot */
@@ -94,6 +97,9 @@ struct sealed {
 veer_status sealed_open(veer_database *database, const sealed_entry *entry, const schema *schema,
                         sealed **out, veer_error *error);
 void sealed_free(sealed *sealed);
+/* The former segment has left the present version, of which generation `from` attaches the
+ * successor. Under the writer lock. */
+void sealed_replace(sealed *former, sealed *successor, uint64_t from);
 /* Whether every derived stream that the schema calls for is there. */
 bool sealed_is_complete(const sealed *sealed, const schema *schema);
 uint64_t sealed_bytes(const sealed *sealed); /* on storage */

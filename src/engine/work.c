@@ -340,19 +340,6 @@ static veer_status commit_generation(veer_database *database, const version *ver
     return status;
 }
 
-/* Streams of the former segment that the new entry has no more are of use to nobody. */
-static void remove_replaced(veer_database *database, const sealed_entry *former,
-                            const sealed_entry *entry)
-{
-    for (size_t i = 0; i < former->derived_count; i++) {
-        const store_stream *stream = &former->derived[i].stream;
-        bool is_kept = false;
-        for (size_t j = 0; j < entry->derived_count; j++)
-            is_kept = is_kept || strcmp(entry->derived[j].stream.name, stream->name) == 0;
-        if (!is_kept) database_remove_later(database, stream, store_generation(database->store));
-    }
-}
-
 /* A finished job's segment enters the present version; a merge or repair becomes a generation at once, sealed
  * segments wait for their checkpoint's. Under the writer lock. */
 static veer_status commit_locked(veer_database *database, struct job *job, veer_error *error)
@@ -368,11 +355,12 @@ static veer_status commit_locked(veer_database *database, struct job *job, veer_
     if (!next) goto done;
     if (job->kind != JOB_SEAL) VEER_GOTO(commit_generation(database, next, false, error));
     builder_keep(job->builder);
+    uint64_t generation = store_generation(database->store);
     if (job->kind == JOB_MERGE)
         for (size_t i = 0; i < job->parts_count; i++)
-            work_detach(job->parts[i].core, store_generation(database->store));
+            work_detach(job->parts[i].core, generation);
     if (job->kind == JOB_REPAIR || job->kind == JOB_GRAPH)
-        remove_replaced(database, &job->parts[0].core->as.sealed->entry, entry);
+        sealed_replace(job->parts[0].core->as.sealed, fresh, generation);
     version_publish(database, next);
     next = NULL;
 done:

@@ -195,6 +195,55 @@ static void test_merge(void **state)
 }
 
 /* k larger than the segment, and segments of all sizes around graphRows. */
+static void count_base(void *context, const char *name)
+{
+    *(uint32_t *)context += strncmp(name, "seg.", 4) == 0 && !strchr(name + 4, '.');
+}
+
+static uint32_t bases(const veer_io *io)
+{
+    uint32_t count = 0;
+    veer_error error;
+    check_status(io->list(io->context, count_base, &count, &error), &error);
+    return count;
+}
+
+/* A segment that got a graph shares its streams with what it was before, which a snapshot may still
+ * hold when the segment is merged away. */
+static void test_snapshot_keeps_streams(void **state)
+{
+    (void)state;
+    world w;
+    veer_io io = {0};
+    veer_error error;
+    uint32_t graphs = 0;
+    check_status(io_memory_new(memory_default(), &io, &error), &error);
+    world_new(&w, &io, options, VEER_METRIC_L2, 3000);
+    world_put(&w, 0, w.ids, 0);
+    check_status(veer_checkpoint(w.database, NULL, NULL, &error), &error);
+    assert_int_equal(world_graphs(&io), 0);
+    world_query past = {.k = 10, .recall = 0.8};
+    check_status(veer_snapshot_open(w.database, &past.snapshot, &error), &error);
+    world_row *before = malloc(w.ids * sizeof *before);
+    assert_non_null(before);
+    memcpy(before, w.rows, w.ids * sizeof *before);
+    past.rows = before;
+    world_settle(&w);
+    assert_int_equal(world_graphs(&io), 2);
+    world_delete(&w, 0, w.ids, 3);
+    check_status(veer_compact(w.database, NULL, NULL, &error), &error);
+    check_status(world_work(&w, &error), &error);
+    assert_int_equal(bases(&io), 2);
+    assert_true(world_recall(&w, &past, 50, &graphs) >= 0.75);
+    assert_int_equal(graphs, 0);
+    veer_snapshot_close(past.snapshot);
+    check_status(world_work(&w, &error), &error);
+    assert_int_equal(bases(&io), 1);
+    assert_int_equal(world_graphs(&io), 2);
+    free(before);
+    world_free(&w);
+}
+
 static void test_small(void **state)
 {
     (void)state;
@@ -252,9 +301,13 @@ static void test_turnover(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recall),  cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_changes), cmocka_unit_test(test_merge),
-        cmocka_unit_test(test_small),   cmocka_unit_test(test_turnover),
+        cmocka_unit_test(test_recall),
+        cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_snapshot_keeps_streams),
+        cmocka_unit_test(test_small),
+        cmocka_unit_test(test_turnover),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
