@@ -242,6 +242,7 @@ static void test_snapshot_keeps_streams(void **state)
     assert_int_equal(world_graphs(&io), 2);
     free(before);
     world_free(&w);
+    io_memory_free(&io);
 }
 
 static void test_small(void **state)
