@@ -115,6 +115,9 @@ veer_status executor_compare(executor *run, const flat_query *query, uint32_t pa
 /* Every original: the nearest into the heap. */
 veer_status executor_search_exact(executor *run, const flat_query *query, topk *heap,
                                   veer_error *error);
+/* The query of one vector and an empty heap, in scratch memory, which is emptied before. */
+veer_status executor_begin(executor *run, const float *vector, flat_query **query, topk *heap,
+                           veer_error *error);
 /* The nearest of one vector: appends to hits. */
 veer_status executor_search(executor *run, const float *vector, veer_error *error);
 

@@ -335,15 +335,22 @@ static veer_status keep_hits(executor *run, topk *heap, veer_error *error)
     return VEER_OK;
 }
 
+veer_status executor_begin(executor *run, const float *vector, flat_query **query, topk *heap,
+                           veer_error *error)
+{
+    arena_reset(run->scratch);
+    if (flat_query_new(run->space, vector, run->sigmas, run->scratch, query) != VEER_OK)
+        return error_nomem(error, "a query", run->field->dims * sizeof *vector);
+    topk_init(heap, run->entries, run->wanted);
+    return VEER_OK;
+}
+
 veer_status executor_search(executor *run, const float *vector, veer_error *error)
 {
-    if (run->wanted == 0) return VEER_OK;
-    arena_reset(run->scratch);
     flat_query *query = NULL;
-    if (flat_query_new(run->space, vector, run->sigmas, run->scratch, &query) != VEER_OK)
-        return error_nomem(error, "a query", run->field->dims * sizeof *vector);
     topk heap;
-    topk_init(&heap, run->entries, run->wanted);
+    if (run->wanted == 0) return VEER_OK;
+    VEER_TRY(executor_begin(run, vector, &query, &heap, error));
     if (run->is_exact) {
         double began = run->is_timed ? clock_monotonic_ms() : 0;
         VEER_TRY(executor_search_exact(run, query, &heap, error));

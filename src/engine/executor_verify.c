@@ -19,12 +19,9 @@ static void count_found(executor *run, const topk *truth, const hit *hits, size_
 static veer_status verify_one(executor *run, const float *vector, const hit *hits, size_t count,
                               veer_error *error)
 {
-    arena_reset(run->scratch);
     flat_query *query = NULL;
-    if (flat_query_new(run->space, vector, run->sigmas, run->scratch, &query) != VEER_OK)
-        return error_nomem(error, "a query", run->field->dims * sizeof *vector);
     topk heap;
-    topk_init(&heap, run->entries, run->wanted);
+    VEER_TRY(executor_begin(run, vector, &query, &heap, error));
     VEER_TRY(executor_search_exact(run, query, &heap, error));
     topk_sort(&heap);
     if (heap.count > 0) count_found(run, &heap, hits, count);

@@ -15,6 +15,7 @@
 #include <immintrin.h>
 #include <math.h>
 
+#include "kernels/avx2.h"
 #include "kernels/kernels.h"
 #include "kernels/sq8.h"
 
@@ -162,7 +163,7 @@ AVX2 static void l2_rows(const float *query, const float *const *rows, size_t co
 
 /* ---------------------------------------------------------------- rotation */
 
-AVX2 static void multiply(float *x, const float *by, size_t n)
+AVX2 void multiply_avx2(float *x, const float *by, size_t n)
 {
     for (size_t i = 0; i < n; i += 8) {
         _mm256_storeu_ps(x + i, _mm256_mul_ps(_mm256_loadu_ps(x + i), _mm256_loadu_ps(by + i)));
@@ -237,7 +238,7 @@ AVX2_INLINE void hadamard_step(float *x, size_t n, size_t h)
     }
 }
 
-AVX2 static void hadamard(float *x, size_t n)
+AVX2 void hadamard_avx2(float *x, size_t n)
 {
     for (size_t i = 0; i < n; i += 64)
         hadamard_64(x + i);
@@ -252,7 +253,7 @@ AVX2_INLINE __m256 reversed(__m256 x)
     return _mm256_permutevar8x32_ps(x, _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0));
 }
 
-AVX2 static void mix_mirrored(float *x, size_t n)
+AVX2 void mix_mirrored_avx2(float *x, size_t n)
 {
     const __m256 root = _mm256_set1_ps(KERNEL_HALF_ROOT);
     for (size_t i = 0; i < n / 2; i += 8) {
@@ -272,8 +273,8 @@ AVX2_INLINE __m256 absolute(__m256 x)
     return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
 }
 
-AVX2 static void residual(const float *x, const float *centre, size_t padded, float *r,
-                          kernel_sums *sums)
+AVX2 void residual_avx2(const float *x, const float *centre, size_t padded, float *r,
+                        kernel_sums *sums)
 {
     __m256 l1[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     __m256 squares[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
@@ -302,7 +303,7 @@ AVX2 static void place_code(const float *r, size_t padded, unsigned row, uint8_t
     }
 }
 
-AVX2 static float group_max(const float *r, size_t padded)
+AVX2 float group_max_avx2(const float *r, size_t padded)
 {
     __m256 largest = _mm256_setzero_ps();
     for (size_t i = 0; i < padded; i += LANES) {
@@ -570,12 +571,12 @@ const kernels kernels_avx2 = {
     .l2 = l2,
     .dot_rows = dot_rows,
     .l2_rows = l2_rows,
-    .multiply = multiply,
-    .hadamard = hadamard,
-    .mix_mirrored = mix_mirrored,
-    .residual = residual,
+    .multiply = multiply_avx2,
+    .hadamard = hadamard_avx2,
+    .mix_mirrored = mix_mirrored_avx2,
+    .residual = residual_avx2,
     .place_code = place_code,
-    .group_max = group_max,
+    .group_max = group_max_avx2,
     .make_tables = make_tables,
     .scan = scan,
     .find_block = find_block,

@@ -4,11 +4,13 @@
  * Same bits as scalar.c: products and sums are separate instructions, a tail is a masked load
  * (zeros behind the end, nothing read there), the tree adds the register's halves, then theirs.
  *
+ * The rotation, residuals and the largest group are no faster here than in avx2.c: its are named.
  * Functions carry the target themselves: the file compiles without flags. Threads: pure functions.
  */
 #include <immintrin.h>
 #include <math.h>
 
+#include "kernels/avx2.h"
 #include "kernels/kernels.h"
 #include "kernels/sq8.h"
 
@@ -127,143 +129,7 @@ AVX512 static void l2_rows(const float *query, const float *const *rows, size_t 
     many_rows(query, rows, count, n, true, results);
 }
 
-/* ---------------------------------------------------------------- rotation */
-
-AVX512 static void multiply(float *x, const float *by, size_t n)
-{
-    for (size_t i = 0; i < n; i += LANES) {
-        _mm512_storeu_ps(x + i, _mm512_mul_ps(_mm512_loadu_ps(x + i), _mm512_loadu_ps(by + i)));
-    }
-}
-
-AVX512_INLINE void butterfly(__m512 *a, __m512 *b)
-{
-    __m512 sum = _mm512_add_ps(*a, *b);
-    *b = _mm512_sub_ps(*a, *b);
-    *a = sum;
-}
-
-/* Partners add, after the upper one of a pair changed its sign. */
-AVX512_INLINE __m512 add_partners(__m512 x, __m512 partners, __mmask16 upper)
-{
-    __m512i signs = _mm512_maskz_set1_epi32(upper, INT32_MIN);
-    return _mm512_add_ps(partners, _mm512_xor_ps(x, _mm512_castsi512_ps(signs)));
-}
-
-/* Steps 1, 2, 4 and 8 inside a register. */
-AVX512_INLINE __m512 hadamard_16(__m512 x)
-{
-    x = add_partners(x, _mm512_permute_ps(x, 0xB1), 0xAAAA);
-    x = add_partners(x, _mm512_permute_ps(x, 0x4E), 0xCCCC);
-    x = add_partners(x, _mm512_shuffle_f32x4(x, x, 0xB1), 0xF0F0);
-    return add_partners(x, _mm512_shuffle_f32x4(x, x, 0x4E), 0xFF00);
-}
-
-/* Steps between registers that lie h apart. */
-AVX512_INLINE void between_registers(__m512 *v, size_t count, size_t h)
-{
-    for (size_t i = 0; i < count; i++) {
-        if ((i & h) == 0) butterfly(&v[i], &v[i + h]);
-    }
-}
-
-/* All steps of 16 * count elements in registers; count, 4 or 8, is known when compiled. */
-AVX512_INLINE void hadamard_block(float *x, size_t count)
-{
-    __m512 v[8];
-    for (size_t i = 0; i < count; i++)
-        v[i] = hadamard_16(_mm512_loadu_ps(x + LANES * i));
-    between_registers(v, count, 1);
-    between_registers(v, count, 2);
-    if (count == 8) between_registers(v, count, 4);
-    for (size_t i = 0; i < count; i++)
-        _mm512_storeu_ps(x + LANES * i, v[i]);
-}
-
-/* Steps h and 2h in one pass. */
-AVX512_INLINE void hadamard_two_steps(float *x, size_t n, size_t h)
-{
-    for (size_t start = 0; start < n; start += 4 * h) {
-        for (size_t i = start; i < start + h; i += LANES) {
-            __m512 v[4];
-            for (size_t j = 0; j < 4; j++)
-                v[j] = _mm512_loadu_ps(x + i + j * h);
-            butterfly(&v[0], &v[1]);
-            butterfly(&v[2], &v[3]);
-            butterfly(&v[0], &v[2]);
-            butterfly(&v[1], &v[3]);
-            for (size_t j = 0; j < 4; j++)
-                _mm512_storeu_ps(x + i + j * h, v[j]);
-        }
-    }
-}
-
-AVX512_INLINE void hadamard_step(float *x, size_t n, size_t h)
-{
-    for (size_t start = 0; start < n; start += 2 * h) {
-        for (size_t i = start; i < start + h; i += LANES) {
-            __m512 a = _mm512_loadu_ps(x + i);
-            __m512 b = _mm512_loadu_ps(x + i + h);
-            butterfly(&a, &b);
-            _mm512_storeu_ps(x + i, a);
-            _mm512_storeu_ps(x + i + h, b);
-        }
-    }
-}
-
-AVX512 static void hadamard(float *x, size_t n)
-{
-    if (n == 64) {
-        hadamard_block(x, 4);
-        return;
-    }
-    for (size_t i = 0; i < n; i += 128)
-        hadamard_block(x + i, 8);
-    size_t h = 128;
-    for (; 4 * h <= n; h *= 4)
-        hadamard_two_steps(x, n, h);
-    if (h < n) hadamard_step(x, n, h);
-}
-
-AVX512_INLINE __m512 reversed(__m512 x)
-{
-    const __m512i order = _mm512_setr_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    return _mm512_permutexvar_ps(order, x);
-}
-
-AVX512 static void mix_mirrored(float *x, size_t n)
-{
-    const __m512 root = _mm512_set1_ps(KERNEL_HALF_ROOT);
-    for (size_t i = 0; i < n / 2; i += LANES) {
-        float *mirror = x + n - LANES - i;
-        __m512 a = _mm512_loadu_ps(x + i);
-        __m512 b = reversed(_mm512_loadu_ps(mirror));
-        butterfly(&a, &b);
-        _mm512_storeu_ps(x + i, _mm512_mul_ps(a, root));
-        _mm512_storeu_ps(mirror, reversed(_mm512_mul_ps(b, root)));
-    }
-}
-
 /* ---------------------------------------------------------------- codes and tables */
-
-AVX512 static void residual(const float *x, const float *centre, size_t padded, float *r,
-                            kernel_sums *sums)
-{
-    __m512 l1 = _mm512_setzero_ps();
-    __m512 squares = l1;
-    __m512 product = l1;
-    for (size_t i = 0; i < padded; i += LANES) {
-        __m512 c = _mm512_loadu_ps(centre + i);
-        __m512 value = _mm512_sub_ps(_mm512_loadu_ps(x + i), c);
-        _mm512_storeu_ps(r + i, value);
-        l1 = _mm512_add_ps(l1, _mm512_abs_ps(value));
-        squares = _mm512_add_ps(squares, _mm512_mul_ps(value, value));
-        product = _mm512_add_ps(product, _mm512_mul_ps(value, c));
-    }
-    sums->l1 = add_lanes(l1);
-    sums->squares = add_lanes(squares);
-    sums->dot = add_lanes(product);
-}
 
 AVX512 static void place_code(const float *r, size_t padded, unsigned row, uint8_t *codes)
 {
@@ -274,19 +140,6 @@ AVX512 static void place_code(const float *r, size_t padded, unsigned row, uint8
         byte[KERNEL_BLOCK_ROWS] = (uint8_t)(clear >> 8);
         byte += 2 * KERNEL_BLOCK_ROWS;
     }
-}
-
-AVX512 static float group_max(const float *r, size_t padded)
-{
-    __m512 largest = _mm512_setzero_ps();
-    for (size_t i = 0; i < padded; i += LANES) {
-        __m512 sum = _mm512_abs_ps(_mm512_loadu_ps(r + i));
-        sum = _mm512_add_ps(sum, _mm512_permute_ps(sum, 0xB1));
-        sum = _mm512_add_ps(sum, _mm512_permute_ps(sum, 0x4E));
-        /* The maximum of NaN and a number is the second operand. */
-        largest = _mm512_max_ps(sum, largest);
-    }
-    return _mm512_reduce_max_ps(largest);
 }
 
 /* The sums of two neighbours' shares for subsets 0 to 3 of the two, in each quarter. `first` and
@@ -557,12 +410,12 @@ const kernels kernels_avx512 = {
     .l2 = l2,
     .dot_rows = dot_rows,
     .l2_rows = l2_rows,
-    .multiply = multiply,
-    .hadamard = hadamard,
-    .mix_mirrored = mix_mirrored,
-    .residual = residual,
+    .multiply = multiply_avx2,
+    .hadamard = hadamard_avx2,
+    .mix_mirrored = mix_mirrored_avx2,
+    .residual = residual_avx2,
     .place_code = place_code,
-    .group_max = group_max,
+    .group_max = group_max_avx2,
     .make_tables = make_tables,
     .scan = scan,
     .find_block = find_block,
