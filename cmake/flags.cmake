@@ -56,7 +56,7 @@ else()
 endif()
 target_compile_options(veer_warnings INTERFACE
   -Wall -Wextra -Wpedantic ${veer_shadow} -Wconversion -Wstrict-prototypes -Wvla
-  -ffp-contract=off -fno-math-errno
+  -ffp-contract=off -fno-math-errno -fno-trapping-math
 )
 if(VEER_SANITIZE)
   target_compile_options(veer_warnings INTERFACE

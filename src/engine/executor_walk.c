@@ -61,10 +61,14 @@ veer_status executor_walk(executor *run, const flat_query *query, size_t index, 
     flat_candidate *items = arena_array(run->scratch, most, sizeof *items);
     if (!items) return error_nomem(error, "a search", most);
     size_t count = 0;
+    int32_t limit = INT32_MAX;
     for (size_t i = 0; i < result.count && count < most; i++) {
         uint32_t node = result.nearest[i].node;
-        if (is_live(codes, node))
-            items[count++] = (flat_candidate){.part = (uint32_t)index, .row = node};
+        if (result.nearest[i].rank > limit) break;
+        if (!is_live(codes, node)) continue;
+        items[count++] = (flat_candidate){.part = (uint32_t)index, .row = node};
+        if (count == run->wanted)
+            limit = graph_rank_limit(run->space, codes->graph, query, result.nearest[i].rank);
     }
     uint32_t matches = run->parts[codes->part].live_count;
     if (count < (run->wanted < matches ? run->wanted : matches)) return VEER_OK;

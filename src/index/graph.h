@@ -89,8 +89,13 @@ size_t graph_effort(const graph *graph, size_t k, double recall);
  * `share` of the nodes may be results; then with which effort. */
 bool graph_plan(const graph *graph, size_t k, double recall, double share, size_t codes,
                 size_t *effort);
-/* Nodes of a walk to compare by their originals, for each result. */
+/* Nodes of a walk to compare by their originals, for each result, at most. */
 #define GRAPH_RERANK_PER_RESULT 3u
+/* Nodes of a greater rank are further than one of this rank, as sure as codes can tell: an error of
+ * step / sqrt(12) a dimension makes one of twice that times the distance in a squared distance, and
+ * of that times the query's length in a product. */
+int32_t graph_rank_limit(const flat_space *space, const graph *graph, const flat_query *query,
+                         int32_t rank);
 /* The distance (veer.h, "Distance") that a rank stands for, as far as codes tell. */
 float graph_estimate(const flat_space *space, const graph *graph, const flat_query *query,
                      int32_t rank);

@@ -94,7 +94,7 @@ static bool allocate(graph_builder *b)
     b->entries_capacity = b->count < ENTRIES ? b->count : ENTRIES;
     b->entries = memory_array(a, b->entries_capacity, sizeof *b->entries);
     b->walk.visited = memory_array(a, bitset_words(n), sizeof *b->walk.visited);
-    b->walk.touched = memory_array(a, bitset_words(n), sizeof *b->walk.touched);
+    b->walk.touched = memory_array(a, bitset_words(n) + 1, sizeof *b->walk.touched);
     size_t effort = graph_measure_effort_max();
     b->pool_capacity = 1 + (effort > b->options.effort ? effort : b->options.effort);
     b->walk.pool = memory_array(a, b->pool_capacity, sizeof *b->walk.pool);
@@ -163,7 +163,7 @@ void graph_builder_free(graph_builder *b)
     memory_array_free(a, b->reverses, b->reverses_capacity, sizeof *b->reverses);
     memory_array_free(a, b->entries, b->entries_capacity, sizeof *b->entries);
     memory_array_free(a, b->walk.visited, bitset_words(n), sizeof *b->walk.visited);
-    memory_array_free(a, b->walk.touched, bitset_words(n), sizeof *b->walk.touched);
+    memory_array_free(a, b->walk.touched, bitset_words(n) + 1, sizeof *b->walk.touched);
     memory_array_free(a, b->walk.pool, b->pool_capacity, sizeof *b->walk.pool);
     memory_array_free(a, b->nearest, GRAPH_MEASURED_K, sizeof *b->nearest);
     memory_array_free(a, b->near, b->near_capacity, sizeof *b->near);

@@ -18,6 +18,10 @@
 
 /* Steps of a query to one of a code under l2: as many as keep every rank in 31 bits (kernels.h). */
 #define QUERY_STEPS 8
+/* A code's error in one dimension is uniform within a step: its standard deviation, in steps. */
+#define CODE_DEVIATION 0.28867513459481287
+/* Deviations of a distance within which codes may mistake the order of two nodes. */
+#define MARGIN_DEVIATIONS 4.0
 
 typedef struct query_context {
     const graph *graph;
@@ -30,16 +34,11 @@ typedef struct query_context {
 static void measure(const void *context, const uint32_t *nodes, size_t count, int32_t *ranks)
 {
     const query_context *query = context;
+    for (size_t i = 0; i < count; i++)
+        __builtin_prefetch(query->graph->norms + nodes[i]);
     query->kernels->dot_sq8(query->query, query->graph->codes, query->padded, nodes, count, ranks);
     for (size_t i = 0; i < count; i++)
         ranks[i] = query->norm_weight * query->graph->norms[nodes[i]] - ranks[i];
-}
-
-static int16_t query_code(float value)
-{
-    if (!(value > -KERNEL_SQ8_QUERY_MAX)) value = -KERNEL_SQ8_QUERY_MAX;
-    if (value > KERNEL_SQ8_QUERY_MAX) value = KERNEL_SQ8_QUERY_MAX;
-    return (int16_t)(value < 0 ? value - 0.5f : value + 0.5f);
 }
 
 /* Steps of a query's code to 1. */
@@ -52,13 +51,26 @@ static float query_fineness(const flat_space *space, float step, const float *ro
     return KERNEL_SQ8_QUERY_MAX / largest;
 }
 
+/* Rounded to the nearest (ties away from 0) and clamped, NaN to the least. */
+static int16_t query_code(float value)
+{
+    value = value > -KERNEL_SQ8_QUERY_MAX ? value : -KERNEL_SQ8_QUERY_MAX;
+    value = value < KERNEL_SQ8_QUERY_MAX ? value : KERNEL_SQ8_QUERY_MAX;
+    return (int16_t)(value + copysignf(0.5f, value));
+}
+
 void graph_query_code(const flat_space *space, float step, const float *centre,
                       const float *rotated, int16_t *code)
 {
     float fine = query_fineness(space, step, rotated);
-    bool is_dot = space->metric == VEER_METRIC_DOT;
-    for (uint32_t i = 0; i < space->padded; i++)
-        code[i] = query_code((is_dot ? rotated[i] : rotated[i] - centre[i]) * fine);
+    uint32_t padded = space->padded;
+    if (space->metric == VEER_METRIC_DOT) {
+        for (uint32_t i = 0; i < padded; i++)
+            code[i] = query_code(rotated[i] * fine);
+    } else {
+        for (uint32_t i = 0; i < padded; i++)
+            code[i] = query_code((rotated[i] - centre[i]) * fine);
+    }
 }
 
 /* Whether codes cannot tell where the query is: it lies beyond all that they reach. */
@@ -66,10 +78,10 @@ static bool is_too_far(const flat_space *space, const graph *graph, const flat_q
 {
     if (space->metric == VEER_METRIC_DOT) return false;
     float reach = graph->step * (KERNEL_SQ8_QUERY_MAX / (float)QUERY_STEPS);
-    bool is_inside = true;
+    uint32_t inside = 0;
     for (uint32_t i = 0; i < space->padded; i++)
-        is_inside &= fabsf(query->rotated[i] - graph->centre[i]) <= reach;
-    return !is_inside;
+        inside += fabsf(query->rotated[i] - graph->centre[i]) <= reach;
+    return inside < space->padded;
 }
 
 veer_status graph_search(const flat_space *space, const graph *graph, const flat_query *query,
@@ -87,7 +99,7 @@ veer_status graph_search(const flat_space *space, const graph *graph, const flat
         .entries_count = graph->entries_count,
         .measure = measure,
         .visited = arena_array(scratch, words, sizeof *walk.visited),
-        .touched = arena_array(scratch, words, sizeof *walk.touched),
+        .touched = arena_array(scratch, words + 1, sizeof *walk.touched),
         .pool = arena_array(scratch, effort + 1, sizeof *walk.pool),
         .capacity = effort,
     };
@@ -102,18 +114,34 @@ veer_status graph_search(const flat_space *space, const graph *graph, const flat
     return VEER_OK;
 }
 
+/* |q - c|^2, or <q, c> under dot. */
+static double constant_of(const flat_space *space, const graph *graph, const flat_query *query)
+{
+    const kernels *kernels = space->kernels;
+    bool is_dot = space->metric == VEER_METRIC_DOT;
+    return (double)(is_dot ? kernels->dot : kernels->l2)(query->rotated, graph->centre,
+                                                         space->padded);
+}
+
+int32_t graph_rank_limit(const flat_space *space, const graph *graph, const flat_query *query,
+                         int32_t rank)
+{
+    double unit = (double)graph->step / (double)query_fineness(space, graph->step, query->rotated);
+    double squared = 2 * unit * rank + constant_of(space, graph, query);
+    if (space->metric == VEER_METRIC_DOT)
+        squared = (double)space->kernels->dot(query->rotated, query->rotated, space->padded);
+    double margin = sqrt(squared > 0 ? squared : 0);
+    margin *= MARGIN_DEVIATIONS * CODE_DEVIATION * (double)graph->step / unit;
+    double limit = rank + ceil(margin);
+    return limit < INT32_MAX ? (int32_t)limit : INT32_MAX;
+}
+
 float graph_estimate(const flat_space *space, const graph *graph, const flat_query *query,
                      int32_t rank)
 {
     double unit = (double)graph->step / (double)query_fineness(space, graph->step, query->rotated);
-    double constant = 0;
-    bool is_dot = space->metric == VEER_METRIC_DOT;
-    for (uint32_t i = 0; i < space->padded; i++) {
-        double centre = (double)graph->centre[i];
-        double residual = (double)query->rotated[i] - centre;
-        constant += is_dot ? (double)query->rotated[i] * centre : residual * residual;
-    }
-    if (is_dot) return (float)(unit * rank - constant);
+    double constant = constant_of(space, graph, query);
+    if (space->metric == VEER_METRIC_DOT) return (float)(unit * rank - constant);
     double squared = 2 * unit * rank + constant;
     return (float)(space->metric == VEER_METRIC_COSINE ? squared / 2 : squared);
 }

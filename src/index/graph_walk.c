@@ -17,28 +17,63 @@
 /* Set in a pool's node numbers; nodes are fewer than 2^31. */
 #define EXPANDED 0x80000000u
 
-static inline bool is_too_far(const graph_walk *walk, int32_t rank)
+/* The list of a node that will probably be expanded. WebAssembly has no such thing. */
+static inline void fetch_links(const graph_walk *walk, uint32_t node)
 {
-    return walk->count == walk->capacity && rank >= walk->pool[walk->count - 1].rank;
+    const char *list = (const char *)(walk->links + node * walk->stride);
+    __builtin_prefetch(list);
+    if (walk->stride > 16) __builtin_prefetch(list + 64);
 }
 
-/* Puts a node that is not too far where it belongs; returns its place. */
-static size_t insert(graph_walk *walk, int32_t rank, uint32_t node)
+/* In order of their ranks; equal ones as they were. Most of the time there are few. */
+static void sort_few(graph_near *near, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        graph_near one = near[i];
+        size_t j = i;
+        for (; j > 0 && near[j - 1].rank > one.rank; j--)
+            near[j] = near[j - 1];
+        near[j] = one;
+    }
+}
+
+/* Merges ordered nodes into the pool from its end; of equal ranks those that were there come first,
+ * and what has no room is dropped. Returns the least place that one of them took. */
+static size_t merge(graph_walk *walk, const graph_near *near, size_t count)
 {
     graph_near *pool = walk->pool;
-    size_t low = 0;
-    size_t high = walk->count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (pool[middle].rank <= rank)
-            low = middle + 1;
+    size_t old = walk->count;
+    while (old + count > walk->capacity) {
+        if (count > 0 && (old == 0 || near[count - 1].rank >= pool[old - 1].rank))
+            count--;
         else
-            high = middle;
+            old--;
     }
-    if (walk->count < walk->capacity) walk->count++;
-    memmove(pool + low + 1, pool + low, (walk->count - 1 - low) * sizeof *pool);
-    pool[low] = (graph_near){rank, node};
-    return low;
+    size_t place = walk->count = old + count;
+    while (count > 0) {
+        bool is_old = old > 0 && pool[old - 1].rank > near[count - 1].rank;
+        pool[--place] = is_old ? pool[--old] : near[--count];
+    }
+    return place;
+}
+
+/* Puts the measured nodes that are near enough into the pool; returns the least place that one of
+ * them took, or the capacity. */
+static size_t take(graph_walk *walk, const uint32_t *nodes, const int32_t *ranks, size_t count)
+{
+    graph_near near[GRAPH_DEGREE_MAX];
+    bool is_full = walk->count == walk->capacity;
+    int32_t limit = is_full ? walk->pool[walk->count - 1].rank : INT32_MAX;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        near[kept] = (graph_near){ranks[i], nodes[i]};
+        kept += ranks[i] < limit;
+    }
+    if (kept == 0) return walk->capacity;
+    for (size_t i = 0; i < kept; i++)
+        fetch_links(walk, near[i].node);
+    sort_few(near, kept);
+    return merge(walk, near, kept);
 }
 
 static void enter(graph_walk *walk)
@@ -49,9 +84,7 @@ static void enter(graph_walk *walk)
         size_t count = walk->entries_count - first;
         if (count > GRAPH_DEGREE_MAX) count = GRAPH_DEGREE_MAX;
         walk->measure(walk->context, entries, count, ranks);
-        for (size_t i = 0; i < count; i++) {
-            if (!is_too_far(walk, ranks[i])) (void)insert(walk, ranks[i], entries[i]);
-        }
+        (void)take(walk, entries, ranks, count);
     }
     walk->compared += walk->entries_count;
     /* What is marked before the walk, or was an entry twice in storage, is left out. */
@@ -62,14 +95,6 @@ static void enter(graph_walk *walk)
     walk->count = kept;
 }
 
-/* The list of a node that will probably be expanded. WebAssembly has no such thing. */
-static inline void fetch_links(const graph_walk *walk, uint32_t node)
-{
-    const char *list = (const char *)(walk->links + node * walk->stride);
-    __builtin_prefetch(list);
-    if (walk->stride > 16) __builtin_prefetch(list + 64);
-}
-
 /* Looks at a node's neighbours; returns the least place that one of them took. */
 static size_t expand(graph_walk *walk, uint32_t node)
 {
@@ -78,20 +103,14 @@ static size_t expand(graph_walk *walk, uint32_t node)
     size_t count = 0;
     const uint32_t *links = walk->links + node * walk->stride;
     for (size_t i = 0; i < walk->stride && links[i] != GRAPH_NONE; i++) {
-        if (graph_visit(walk, links[i])) nodes[count++] = links[i];
+        nodes[count] = links[i];
+        count += graph_visit(walk, links[i]);
     }
     walk->expanded++;
     if (count == 0) return walk->capacity;
     walk->compared += count;
     walk->measure(walk->context, nodes, count, ranks);
-    size_t least = walk->capacity;
-    for (size_t i = 0; i < count; i++) {
-        if (is_too_far(walk, ranks[i])) continue;
-        size_t place = insert(walk, ranks[i], nodes[i]);
-        fetch_links(walk, nodes[i]);
-        if (place < least) least = place;
-    }
-    return least;
+    return take(walk, nodes, ranks, count);
 }
 
 /* Expands all of the pool. */

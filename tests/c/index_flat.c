@@ -179,7 +179,8 @@ static void search(world *w, flat_query *query, size_t limit, arena *scratch, to
         if (n == 0) break;
         assert_true(n <= limit);
         for (size_t i = 0; i < n; i++) {
-            assert_false(items[i].lower > threshold);
+            bool is_above = items[i].lower > threshold;
+            assert_false(is_above);
             size_t row = w->first[items[i].part] + items[i].row;
             assert_true(row < w->first[items[i].part + 1]);
             assert_true(is_live(w, row));
