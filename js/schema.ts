@@ -5,6 +5,7 @@ import type {
   Field,
   JsonField,
   KeywordField,
+  Metric,
   NumberField,
   Schema,
   TextField,
@@ -15,7 +16,17 @@ import type {
 import { rangeError, typeError } from './errors.ts';
 import { DIMS_MAX } from './limits.ts';
 
-const metrics = ['cosine', 'dot', 'l2'];
+const metrics: readonly Metric[] = [
+  'cosine',
+  'dot',
+  'l2',
+  'manhattan',
+  'chebyshev',
+  'canberra',
+  'braycurtis',
+  'hamming',
+  'jaccard',
+];
 
 export function vector(dims: number, options: VectorFieldOptions = {}): VectorField {
   if (typeof dims !== 'number') throw typeError('dims', dims, 'a number');

@@ -119,7 +119,9 @@ function optionRows(list) {
 }
 
 function options() {
-  const source = read('src/engine/options_table.h');
+  const table = read('src/engine/options_table.h');
+  const [, metrics] = table.match(/#define METRIC_NAMES[ \t]*\\\n((?:.*\\\n)*.*)/);
+  const source = table.replaceAll(' METRIC_NAMES,', ` ${metrics.replace(/\\\n\s*/g, '').trim()},`);
   const constants = new Map();
   // The native values come last; WebAssembly's smaller ones are named beside them.
   for (const [, name, value] of source.matchAll(/#define (OPTION_\w+) (\d+)/g))

@@ -23,8 +23,9 @@
  *               veer_snapshot, veer_query, veer_results, veer_cursor: one thread at a time each.
  *               veer_index: any number of searches together; a change needs the index alone.
  *   Vectors     float32, row-major, `dims` values a row.
- *   Distance    lower is nearer: cosine 1 - cos(a, b); dot -(a . b); l2 squared Euclidean.
- *   Score       higher is better: cosine cos(a, b); dot a . b; l2 -(squared distance).
+ *   Distance    lower is nearer: cosine 1 - cos(a, b); dot -(a . b); l2 squared Euclidean; of the
+ *               further ones as veer_metric says.
+ *   Score       higher is better: cosine cos(a, b); dot a . b; of all others -(distance).
  *   Ties        equal distances are ordered by age: the row written first comes first.
  */
 #ifndef VEER_H
@@ -187,10 +188,30 @@ typedef struct veer_buffer {
 } veer_buffer;
 VEER_API void veer_buffer_free(veer_buffer *buffer);
 
+/* How vectors are compared; distances of a and b, sums over their elements:
+ *   cosine      1 - cos(a, b)
+ *   dot         -(a . b)
+ *   l2          sum (a - b)^2
+ *   manhattan   sum |a - b|
+ *   chebyshev   max |a - b|
+ *   canberra    sum |a - b| / (|a| + |b|); an element that is 0 in both counts 0
+ *   braycurtis  sum |a - b| / sum |a + b|; 0 where a = b, infinite where only the divisor is 0
+ *   hamming     the number of elements with a != b: of vectors of bits, or of labels
+ *   jaccard     of vectors as sets, an element belonging to them where it is not 0: the share of
+ *               their union that is not in both; 0 of two empty sets
+ * These are scipy's (manhattan is its cityblock), but that hamming is not divided by the dimensions.
+ * The first three have codes and graphs. The others are searched exactly, by comparing every original
+ * that may be a result, whatever recall is asked for; their vectors' norm is at most 2^119. */
 typedef enum veer_metric {
     VEER_METRIC_COSINE = 0,
     VEER_METRIC_DOT = 1,
     VEER_METRIC_L2 = 2,
+    VEER_METRIC_MANHATTAN = 3,
+    VEER_METRIC_CHEBYSHEV = 4,
+    VEER_METRIC_CANBERRA = 5,
+    VEER_METRIC_BRAYCURTIS = 6,
+    VEER_METRIC_HAMMING = 7,
+    VEER_METRIC_JACCARD = 8,
 } veer_metric;
 
 /* ---------------------------------------------------------------- index level */
@@ -207,10 +228,10 @@ typedef struct veer_index_search_options {
     void *accept_context;
 } veer_index_search_options;
 
-/* An empty index. `options` (JSON): {"dims": 1-8192, "metric": "cosine" | "dot" | "l2",
- * "seed": integer, default 42: of the rotation, "graphRows": rows from which veer_index_optimize
- * builds a graph, default 20000, 0: never}. `allocator` NULL: the platform's. Free with
- * veer_index_free. */
+/* An empty index. `options` (JSON): {"dims": 1-8192, "metric": "cosine" | "dot" | "l2" | "manhattan"
+ * | "chebyshev" | "canberra" | "braycurtis" | "hamming" | "jaccard", "seed": integer, default 42: of
+ * the rotation, "graphRows": rows from which veer_index_optimize builds a graph, default 20000, 0:
+ * never}. `allocator` NULL: the platform's. Free with veer_index_free. */
 VEER_API veer_status veer_index_new(const char *options, const veer_allocator *allocator,
                                     veer_index **index, veer_error *error);
 VEER_API void veer_index_free(veer_index *index);

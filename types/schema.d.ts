@@ -2,9 +2,24 @@
 
 /**
  * How vectors are compared. Distance, lower is nearer: `cosine` 1 - cos(a, b); `dot` -(a . b);
- * `l2` squared Euclidean. Score, higher is better: cos(a, b); a . b; -(squared distance).
+ * `l2` squared Euclidean; `manhattan` sum |a - b|; `chebyshev` max |a - b|; `canberra`
+ * sum |a - b| / (|a| + |b|), where 0 / 0 is 0; `braycurtis` sum |a - b| / sum |a + b|, where 0 / 0
+ * is 0; `hamming` the number of elements with a != b; `jaccard` the share of the elements that are
+ * not 0 in a or b that is 0 in one of them. Score, higher is better: cos(a, b); a . b; of all others
+ * -(distance).
+ *
+ * Only the first three have codes and graphs. The others are always searched exactly.
  */
-export type Metric = 'cosine' | 'dot' | 'l2';
+export type Metric =
+  | 'cosine'
+  | 'dot'
+  | 'l2'
+  | 'manhattan'
+  | 'chebyshev'
+  | 'canberra'
+  | 'braycurtis'
+  | 'hamming'
+  | 'jaccard';
 
 /** What made a field's vectors; vectors of another model are refused (`MODEL`). */
 export interface VectorModel {

@@ -16,6 +16,9 @@
 
 #include "veer.h"
 
+/* Values of --metric, as --help and errors show them. */
+#define CLI_METRICS "cosine|dot|l2|manhattan|chebyshev|canberra|braycurtis|hamming|jaccard"
+
 enum {
     CLI_OK = 0,            /* it is done */
     CLI_FAILED = 1,        /* the operation failed; the reason is on standard error */

@@ -24,7 +24,7 @@ typedef struct create_options {
 static const cli_option options_table[] = {
     {"dims", 'd', CLI_INTEGER, offsetof(create_options, dims), "N", 1, VEER_DIMS_MAX,
      "dimensions of the vector field"},
-    {"metric", 'm', CLI_CHOICE, offsetof(create_options, metric), "cosine|dot|l2", 0, 0,
+    {"metric", 'm', CLI_CHOICE, offsetof(create_options, metric), CLI_METRICS, 0, 0,
      "how vectors are compared (default cosine)"},
     {"collection", 'c', CLI_TEXT, offsetof(create_options, collection), "NAME", 0, 0,
      "name of the collection (default " CLI_DEFAULT_COLLECTION ")"},
@@ -121,6 +121,11 @@ const cli_command command_create = {
         "other keys, which are stored and returned but not indexed.\n\n"
         "With --schema, a JSON file names every field and its type: vector (dims, metric), text, "
         "keyword, number, bool, time. Filters work on keyword, number, bool and time fields.\n\n"
+        "Metrics: cosine, dot and l2 (squared Euclidean) are searched by codes and graphs. "
+        "manhattan (sum of |a - b|), chebyshev (the largest |a - b|), canberra (sum of "
+        "|a - b| / (|a| + |b|)), braycurtis (sum of |a - b| / sum of |a + b|), hamming (elements "
+        "that differ) and jaccard (of the elements that are not 0, the share that only one of the "
+        "two has) are always searched exactly, by comparing every vector.\n\n"
         "A collection that exists already is an error [EXISTS] and stays as it is.",
     .examples =
         "veer create pages.veer --dims 384 --metric cosine\n"

@@ -59,7 +59,7 @@ static const cli_option options_table[] = {
      "make the database and the collection where they are missing"},
     {"dims", 'd', CLI_INTEGER, offsetof(import_options, dims), "N", 1, VEER_DIMS_MAX,
      "with --create: dimensions (vector files say them)"},
-    {"metric", 'm', CLI_CHOICE, offsetof(import_options, metric), "cosine|dot|l2", 0, 0,
+    {"metric", 'm', CLI_CHOICE, offsetof(import_options, metric), CLI_METRICS, 0, 0,
      "with --create: how vectors are compared (default cosine)"},
     {"schema", 0, CLI_TEXT, offsetof(import_options, schema), "FILE", 0, 0,
      "with --create: schema as JSON, as in veer create"},

@@ -338,7 +338,12 @@ static void print_option(FILE *out, const char *name, char letter, const char *v
     } else {
         bytes = snprintf(left, sizeof left, "--%s%s%s", name, space, value);
     }
-    if (bytes + 4 > HELP_COLUMN) {
+    if (bytes > HELP_WIDTH - 2) { /* many choices: two lines */
+        int first = HELP_WIDTH - 2;
+        while (first > 1 && left[first - 1] != '|')
+            first--;
+        fprintf(out, "  %.*s\n      %s\n%*s", first, left, left + first, HELP_COLUMN, "");
+    } else if (bytes + 4 > HELP_COLUMN) {
         fprintf(out, "  %s\n%*s", left, HELP_COLUMN, "");
     } else {
         fprintf(out, "  %-*s", HELP_COLUMN - 2, left);

@@ -344,7 +344,8 @@ const cli_command command_search = {
              "DB --queries FILE [options]",
     .description =
         "Prints the k nearest documents, nearest first. Score: higher is better. Distance: lower "
-        "is nearer (cosine: 1 - cos; dot: minus the product; l2: squared).\n\n"
+        "is nearer (cosine: 1 - cos; dot: minus the product; l2: squared; veer create --help has the "
+        "others).\n\n"
         "A filter is a text: tag = 'x' AND year >= 2020 AND NOT (draft = true), with =, !=, <, "
         "<=, >, >=, IN (...), NOT IN (...), EXISTS, CONTAINS, AND, OR, NOT and parentheses, and ? "
         "for values of --params; or a JSON object: {\"tag\": \"x\", \"year\": {\"$gte\": 2020}}. "

@@ -324,6 +324,7 @@ void active_encode(active *active)
     for (size_t slot = 0; slot < VEER_FIELDS_MAX; slot++) {
         active_vectors *vectors = atomic_load(&active->vectors[slot]);
         if (!vectors) break;
+        if (!flat_has_codes(flat_space_metric(vectors->space))) continue;
         if (!vectors->centre && vectors->count < FIRST_MEAN) continue;
         uint32_t coded = atomic_load(&vectors->coded);
         /* Shortage of memory only delays: rows without codes are compared exactly. */

@@ -19,6 +19,8 @@
 
 #define LIST_TWO(a, b) "[\"" a "\",\"" b "\"]"
 #define LIST_THREE(a, b, c) "[\"" a "\",\"" b "\",\"" c "\"]"
+#define LIST_NINE(a, b, c, d, e, f, g, h, i) \
+    "[\"" a "\",\"" b "\",\"" c "\",\"" d "\",\"" e "\",\"" f "\",\"" g "\",\"" h "\",\"" i "\"]"
 #define HEAD(comma, key, type) comma "\"" key "\":{\"type\":\"" type "\","
 #define TAIL(doc) "\"doc\":\"" doc "\"}"
 
@@ -65,7 +67,7 @@ static const char description[] =
     "\"scan\":{" ENTRIES(SCAN_OPTIONS) FILTER_AND_SELECT "},"
     "\"index\":{" ENTRIES(INDEX_OPTIONS) "}},"
     "\"fieldTypes\":[\"vector\",\"text\",\"keyword\",\"number\",\"bool\",\"time\"],"
-    "\"metrics\":[\"cosine\",\"dot\",\"l2\"],"
+    "\"metrics\":" WITH(LIST_NINE, METRIC_NAMES) ","
     "\"limits\":{"
     LIMIT("", "dims", 8192) LIMIT(",", "idBytes", 512) LIMIT(",", "k", 10000)
     LIMIT(",", "batchBytes", BATCH_BYTES) LIMIT(",", "nameBytes", 64) LIMIT(",", "fields", 256)

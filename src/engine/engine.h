@@ -68,6 +68,12 @@ typedef struct field {
     uint32_t vector_slot; /* vector: 0, 1, ... in order of id: index into per-vector arrays */
 } field;
 
+/* Whether its segments have codes and, where there are enough vectors, graphs. */
+static inline bool field_has_codes(const field *field)
+{
+    return field->type == FIELD_VECTOR && flat_has_codes(field->metric);
+}
+
 typedef struct schema {
     atomic_uint references;
     const veer_allocator *allocator;

@@ -1,6 +1,7 @@
 /* The plan and the scan: original by original where few rows may be results, codes first otherwise.
  *
- * Exact: the live bits are walked, neighbours are read as one range, and nothing else is touched.
+ * Exact, as always under a metric without codes: the live bits are walked, neighbours are read as one
+ * range, and nothing else is touched.
  * Codes: ordinals without codes (the newest rows of an active segment) are compared exactly first,
  * which gives the code scan a threshold to begin with; then the runs of codes, the tables being
  * made anew only where the centre changes; then the candidates are reranked.
@@ -127,7 +128,8 @@ veer_status executor_plan(executor *run, veer_error *error)
 {
     uint64_t wanted = run->k + run->offset;
     run->wanted = (size_t)(wanted < run->matches ? wanted : run->matches);
-    run->is_exact = run->wants_exact || (run->effort == 0 && are_few(run));
+    run->is_exact =
+        run->wants_exact || !field_has_codes(run->field) || (run->effort == 0 && are_few(run));
     if (run->is_exact) return VEER_OK;
     veer_status status = VEER_OK;
     for (uint32_t i = 0; i < run->collection->segments_count; i++) {

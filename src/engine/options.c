@@ -21,6 +21,7 @@
 
 #define PIPE_TWO(a, b) a "|" b
 #define PIPE_THREE(a, b, c) a "|" b "|" c
+#define PIPE_NINE(a, b, c, d, e, f, g, h, i) a "|" b "|" c "|" d "|" e "|" f "|" g "|" h "|" i
 #define BOOL_false 0
 #define BOOL_true 1
 

@@ -5,7 +5,7 @@
  *   BOOL(comma, key, field, default, doc)
  *   INTEGER(comma, key, field, minimum, maximum, default, doc)
  *   NUMBER(the same)
- *   CHOICE(comma, key, field, place of the default, default, TWO | THREE, (choices...), doc)
+ *   CHOICE(comma, key, field, place of the default, default, TWO | THREE | NINE, (choices...), doc)
  *   TEXT(comma, key, field, doc)
  */
 #ifndef VEER_ENGINE_OPTIONS_TABLE_H
@@ -62,12 +62,20 @@
 #define SCAN_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT) \
     INTEGER("", "limit", limit, 0, OPTION_INTEGER_MAX, 0, "documents to return; 0: all")
 
+/* A macro of as many parameters as a list has choices. */
+#define WITH(macro, list) macro list
+
+/* By veer_metric. */
+#define METRIC_NAMES                                                                       \
+    ("cosine", "dot", "l2", "manhattan", "chebyshev", "canberra", "braycurtis", "hamming", \
+     "jaccard")
+
 /* veer_index_new's. */
-#define INDEX_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                                        \
-    INTEGER("", "dims", dims, 0, 8192, 0, "dimensions, 1-8192; has to be given")                  \
-    CHOICE(",", "metric", metric, 0, "cosine", THREE, ("cosine", "dot", "l2"), "what near means") \
-    INTEGER(",", "seed", seed, 0, OPTION_INTEGER_MAX, 42, "of the random rotation")               \
-    INTEGER(",", "graphRows", graph_rows, 0, 2147483647, 20000,                                   \
+#define INDEX_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                            \
+    INTEGER("", "dims", dims, 0, 8192, 0, "dimensions, 1-8192; has to be given")      \
+    CHOICE(",", "metric", metric, 0, "cosine", NINE, METRIC_NAMES, "what near means") \
+    INTEGER(",", "seed", seed, 0, OPTION_INTEGER_MAX, 42, "of the random rotation")   \
+    INTEGER(",", "graphRows", graph_rows, 0, 2147483647, 20000,                       \
             "rows from which optimize builds a graph; 0: never")
 
 #endif

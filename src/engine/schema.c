@@ -8,17 +8,18 @@
  */
 #include "engine/engine.h"
 #include "engine/json_write.h"
+#include "engine/options_table.h"
 #include "engine/schema_build.h"
 
 static const char *const type_names[] = {
     [FIELD_VECTOR] = "vector", [FIELD_TEXT] = "text", [FIELD_KEYWORD] = "keyword",
     [FIELD_NUMBER] = "number", [FIELD_BOOL] = "bool", [FIELD_TIME] = "time",
 };
-static const char *const metric_names[] = {
-    [VEER_METRIC_COSINE] = "cosine",
-    [VEER_METRIC_DOT] = "dot",
-    [VEER_METRIC_L2] = "l2",
-};
+#define NAMES_NINE(a, b, c, d, e, f, g, h, i) \
+    {                                         \
+        a, b, c, d, e, f, g, h, i             \
+    }
+const char *const metric_names[METRICS] = WITH(NAMES_NINE, METRIC_NAMES);
 
 const char *field_type_name(field_type type)
 {
@@ -27,7 +28,7 @@ const char *field_type_name(field_type type)
 
 const char *metric_name(veer_metric metric)
 {
-    return metric <= VEER_METRIC_L2 ? metric_names[metric] : "unknown";
+    return (size_t)metric < METRICS ? metric_names[metric] : "unknown";
 }
 
 column_type field_column(field_type type)

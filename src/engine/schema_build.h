@@ -9,6 +9,8 @@ schema *schema_new(const veer_allocator *allocator, size_t fields_max);
 /* Derives columns, vector slots and filter fields once the fields are there, by ascending id. */
 void schema_finish(schema *made);
 column_type field_column(field_type type);
+#define METRICS (VEER_METRIC_JACCARD + 1u)
+extern const char *const metric_names[METRICS];
 const char *metric_name(veer_metric metric);
 
 #endif

@@ -71,9 +71,8 @@ static veer_status parse_type(parser *p, yyjson_val *value, given_field *given)
 
 static veer_status parse_metric(parser *p, yyjson_val *value, given_field *given)
 {
-    static const char *const words[] = {"cosine", "dot", "l2"};
     size_t place = 0;
-    VEER_TRY(parse_word(p, value, given->name, "metric", words, 3, &place));
+    VEER_TRY(parse_word(p, value, given->name, "metric", metric_names, METRICS, &place));
     given->field.metric = (veer_metric)place;
     given->has_metric = true;
     return VEER_OK;

@@ -105,8 +105,8 @@ veer_status builder_originals(builder *builder, uint32_t first, uint32_t count,
                               const float **vectors, veer_error *error);
 /* Whether the entry has the stream already. */
 bool builder_has(const builder *builder, uint32_t kind, uint32_t field);
-/* The field that the step is at, from `field` on; NULL behind the last vector field. */
-const field *builder_vector_field(builder *builder);
+/* The field that the step is at, from `field` on; NULL behind the last one that has codes. */
+const field *builder_coded_field(builder *builder);
 /* A derived stream: the writer for its sections, and its end. */
 veer_status builder_open_stream(builder *builder, const char *kind_name, uint32_t kind,
                                 uint32_t field, veer_error *error);

@@ -12,11 +12,11 @@ bool builder_has(const builder *builder, uint32_t kind, uint32_t field)
     return false;
 }
 
-const field *builder_vector_field(builder *builder)
+const field *builder_coded_field(builder *builder)
 {
     const schema *schema = builder->collection->schema;
     while (builder->field < schema->fields_count &&
-           schema->fields[builder->field].type != FIELD_VECTOR)
+           !field_has_codes(&schema->fields[builder->field]))
         builder->field++;
     return builder->field < schema->fields_count ? &schema->fields[builder->field] : NULL;
 }
@@ -116,7 +116,7 @@ static veer_status blocks_step(builder *builder, const field *field, veer_error 
 /* Phases of a field: 0 find its vectors, 1 their sum, 2 the stream, 3 the centre, 4 blocks. */
 veer_status builder_codes_step(builder *builder, veer_error *error)
 {
-    const field *field = builder_vector_field(builder);
+    const field *field = builder_coded_field(builder);
     if (!field) {
         builder->field = 0;
         builder->step = BUILD_COLUMNS;

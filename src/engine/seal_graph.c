@@ -143,7 +143,7 @@ static veer_status field_step(builder *builder, const field *field, bool *is_las
 
 veer_status builder_graph_step(builder *builder, veer_error *error)
 {
-    const field *field = builder_vector_field(builder);
+    const field *field = builder_coded_field(builder);
     if (!field) {
         builder->done_work = builder->total_work;
         builder->step = BUILD_DONE;

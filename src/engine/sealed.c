@@ -224,7 +224,7 @@ bool sealed_is_complete(const sealed *sealed, const schema *schema)
         const field *field = &schema->fields[i];
         segment_section section;
         if (field->id >= sealed->entry.fields_end) continue;
-        if (field->type == FIELD_VECTOR) {
+        if (field_has_codes(field)) {
             if (segment_find(sealed->base, SECTION_ORIGINALS, field->id, &section) &&
                 !sealed_derived(sealed, STREAM_CODES, field->id))
                 return false;
@@ -241,7 +241,7 @@ bool sealed_wants_graph(const sealed *sealed, const schema *schema, uint64_t row
     for (size_t i = 0; i < schema->fields_count; i++) {
         const field *field = &schema->fields[i];
         segment_section section;
-        if (field->type == FIELD_VECTOR &&
+        if (field_has_codes(field) &&
             segment_find(sealed->base, SECTION_ORIGINALS, field->id, &section) &&
             section.bytes / (field->dims * 4ull) >= rows && !sealed_has_graph(sealed, field))
             return true;
@@ -299,6 +299,7 @@ static veer_status load_vectors(sealed *sealed, const field *field, sealed_vecto
             return corrupt(sealed, error, "a section of norms is missing");
         VEER_TRY(segment_load(sealed->base, section.index, (const void **)&made->norms, error));
     }
+    if (!field_has_codes(field)) return VEER_OK;
     segment *codes = sealed_derived(sealed, STREAM_CODES, field->id);
     segment_section centre;
     uint64_t blocks = (made->count + FLAT_BLOCK_ROWS - 1ull) / FLAT_BLOCK_ROWS;

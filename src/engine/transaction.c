@@ -220,7 +220,7 @@ static veer_status lend_centres(const collection_version *base, active *fresh, v
     const schema *schema = base->schema;
     for (size_t f = 0; f < schema->fields_count; f++) {
         const field *field = &schema->fields[f];
-        if (field->type != FIELD_VECTOR) continue;
+        if (!field_has_codes(field)) continue;
         for (size_t i = base->segments_count; i-- > 0;) {
             segment_vectors vectors;
             segment_codes codes;

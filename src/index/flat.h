@@ -28,6 +28,13 @@
 #define FLAT_BLOCK_ROWS 32u
 #define FLAT_SIGMAS_SURE 3.3f
 
+/* Whether vectors under a metric have codes, centres and graphs. Under the others, the further
+ * metrics of veer.h, a space measures distances and nothing else: every search is exact. */
+static inline bool flat_has_codes(veer_metric metric)
+{
+    return metric <= VEER_METRIC_L2;
+}
+
 /* Everything fixed about one vector field: dimensions, metric, rotation, kernels. Immutable; any
  * number of threads may use it. */
 typedef struct flat_space flat_space;
@@ -124,7 +131,7 @@ size_t flat_candidates_next(flat_candidates *candidates, float threshold, size_t
                             const flat_candidate **items);
 
 /* Exact distances (veer.h, "Distance") of n originals to the query; prefetches ahead.
- * `inverse_norms[i]` is flat_inverse_norm of vectors[i]; NULL under dot and l2. */
+ * `inverse_norms[i]` is flat_inverse_norm of vectors[i]; NULL but under cosine. */
 void flat_distances(const flat_space *space, const flat_query *query, const float *const *vectors,
                     const float *inverse_norms, size_t n, float *distances);
 

@@ -11,7 +11,7 @@
  *   - rows below graph.count, and below those of one that is built, do not move
  *   - sum is the sum of the live rows, but for f64 rounding
  *
- * Centres. Below 1024 rows there are none, and searches compare every row. The first add that
+ * Centres. Under a metric without codes there are none, and below 1024 rows there are none, and searches compare every row. The first add that
  * passes 1024 rows makes one from the mean of all; every doubling after that looks at the mean
  * again. If it moved far, chunks from here on take a new centre, and as long as there are few rows,
  * all are coded again: at most 16,384, which bounds both the work of one add and the sum of all of it.
@@ -452,11 +452,16 @@ static void encode_appended(flat_index *index, size_t first, uint32_t renewed)
     }
 }
 
+static bool codes_are_due(const flat_index *index, size_t rows)
+{
+    return flat_has_codes(flat_space_metric(index->space)) && rows >= CENTRE_ROWS_MIN;
+}
+
 /* A centre for the rows as they are now, or NO_CENTRE where the present one will do. */
 static veer_status choose_centre(flat_index *index, size_t rows_before, uint32_t *renewed)
 {
     *renewed = NO_CENTRE;
-    if (index->rows < CENTRE_ROWS_MIN) return VEER_OK;
+    if (!codes_are_due(index, index->rows)) return VEER_OK;
     if (index->newest != NO_CENTRE) {
         double drift;
         if (!passes_doubling(rows_before, index->rows)) return VEER_OK;
@@ -469,7 +474,7 @@ static veer_status choose_centre(flat_index *index, size_t rows_before, uint32_t
 static veer_status reserve_add(flat_index *index, size_t n)
 {
     size_t rows = index->rows + n;
-    bool has_codes = index->newest != NO_CENTRE || rows >= CENTRE_ROWS_MIN;
+    bool has_codes = index->newest != NO_CENTRE || codes_are_due(index, rows);
     VEER_TRY(hash_table_reserve(&index->keys, n));
     return flat_reserve_rows(index, n, has_codes);
 }

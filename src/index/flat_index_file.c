@@ -230,8 +230,9 @@ static veer_status read_header(const uint8_t *from, size_t size, header *h, veer
         .live_count = load_u64(from + 48),
         .centres = load_u32(from + 56),
     };
-    if (h->dims < 1 || h->dims > VEER_DIMS_MAX || h->metric > (uint32_t)VEER_METRIC_L2 ||
-        h->rows > FLAT_INDEX_ROWS_MAX || h->live_count > h->rows || h->centres > chunks_of(h) + 1) {
+    if (h->dims < 1 || h->dims > VEER_DIMS_MAX || h->metric > (uint32_t)VEER_METRIC_JACCARD ||
+        h->rows > FLAT_INDEX_ROWS_MAX || h->live_count > h->rows ||
+        h->centres > (flat_has_codes((veer_metric)h->metric) ? chunks_of(h) + 1 : 0)) {
         VEER_FAIL(error, VEER_E_CORRUPT, "index file: the header's numbers are not possible");
     }
     return VEER_OK;

@@ -12,7 +12,7 @@ struct flat_space {
     veer_metric metric;
     uint32_t dims, padded;
     const kernels *kernels;
-    rotation rotation;
+    rotation rotation; /* empty where there are no codes */
     rabitq quantizer;
 };
 
@@ -20,7 +20,7 @@ struct flat_query {
     const flat_space *space;
     float sigmas;
     float *original;  /* dims: as given, normalised under cosine */
-    float *rotated;   /* padded */
+    float *rotated;   /* padded; this and the following: NULL where there are no codes */
     float *residual;  /* padded: scratch */
     uint8_t *tables;  /* 4 * padded */
     uint64_t centres; /* how many flat_query_centre has made tables for */

@@ -10,6 +10,10 @@
 
 #include "index/flat_internal.h"
 
+_Static_assert(VEER_METRIC_JACCARD - VEER_METRIC_MANHATTAN == KERNEL_JACCARD &&
+                   KERNEL_MANHATTAN == 0 && KERNEL_FURTHER == KERNEL_JACCARD + 1,
+               "kernels of the further metrics are in veer_metric's order");
+
 /* Width of the bound in standard deviations by recall target. A row is lost only where its own
  * lower bound and the k-th best row's distance conspire, so that widths are narrower than the
  * normal quantiles: measured at k = 1, 10 and 100 with bench/flat_search (apt-lsa-128 and -384,
@@ -42,20 +46,23 @@ veer_status flat_query_new(const flat_space *s, const float *vector, float sigma
                            flat_query **query)
 {
     *query = NULL;
+    bool has_codes = flat_has_codes(s->metric);
     flat_query *q = arena_new(scratch, sizeof *q);
-    float *vectors = arena_array(scratch, 3 * (size_t)s->padded, sizeof *vectors);
-    uint8_t *tables = arena_array(scratch, s->padded, 4);
-    if (q == NULL || vectors == NULL || tables == NULL) return VEER_E_NOMEM;
+    float *vectors = arena_array(scratch, (has_codes ? 3 : 1) * (size_t)s->padded, sizeof *vectors);
+    uint8_t *tables = has_codes ? arena_array(scratch, s->padded, 4) : NULL;
+    if (q == NULL || vectors == NULL || (has_codes && tables == NULL)) return VEER_E_NOMEM;
     memset(q, 0, sizeof *q);
     q->space = s;
     q->sigmas = sigmas;
     q->original = vectors;
-    q->rotated = vectors + s->padded;
-    q->residual = vectors + 2 * (size_t)s->padded;
-    q->tables = tables;
     flat_prepare(s, vector, q->original);
-    memcpy(q->rotated, q->original, s->padded * sizeof *vectors);
-    rotation_apply(&s->rotation, s->kernels, q->rotated);
+    if (has_codes) {
+        q->rotated = vectors + s->padded;
+        q->residual = vectors + 2 * (size_t)s->padded;
+        q->tables = tables;
+        memcpy(q->rotated, q->original, s->padded * sizeof *vectors);
+        rotation_apply(&s->rotation, s->kernels, q->rotated);
+    }
     *query = q;
     return VEER_OK;
 }
@@ -72,6 +79,11 @@ void flat_distances(const flat_space *s, const flat_query *q, const float *const
 {
     if (s->metric == VEER_METRIC_L2) {
         s->kernels->l2_rows(q->original, vectors, n, s->dims, distances);
+        return;
+    }
+    if (!flat_has_codes(s->metric)) {
+        kernel_rows rows = s->kernels->further[s->metric - VEER_METRIC_MANHATTAN];
+        rows(q->original, vectors, n, s->dims, distances);
         return;
     }
     s->kernels->dot_rows(q->original, vectors, n, s->dims, distances);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/sizes.h"
 #include "base/status.h"
 #include "base/text.h"
 #include "index/flat_internal.h"
@@ -19,6 +20,9 @@
 #define COSINE_NORM_MIN 0x1p-126
 #define COSINE_NORM_MAX 0x1p126
 #define NORM_MAX 0x1.fffffep127 /* the largest f32 */
+/* Under the further metrics no sum of differences leaves f32's range (8192 dimensions: sqrt(8192) *
+ * 2^120 is below 2^127), so that no quotient of two is NaN. */
+#define FURTHER_NORM_MAX 0x1p119
 
 veer_status flat_space_new(const veer_allocator *allocator, uint32_t dims, veer_metric metric,
                            uint64_t seed, flat_space **space, veer_error *error)
@@ -27,13 +31,14 @@ veer_status flat_space_new(const veer_allocator *allocator, uint32_t dims, veer_
     if (dims < 1 || dims > VEER_DIMS_MAX) {
         VEER_FAIL(error, VEER_E_RANGE, "dims is %u, must be 1 to %u", dims, VEER_DIMS_MAX);
     }
-    if (metric != VEER_METRIC_COSINE && metric != VEER_METRIC_DOT && metric != VEER_METRIC_L2) {
-        VEER_FAIL(error, VEER_E_INVALID, "metric is %d, must be 0 (cosine), 1 (dot) or 2 (l2)",
-                  (int)metric);
+    if ((int)metric < 0 || metric > VEER_METRIC_JACCARD) {
+        VEER_FAIL(error, VEER_E_INVALID, "metric is %d, must be 0 (cosine) to %d (jaccard)",
+                  (int)metric, VEER_METRIC_JACCARD);
     }
     flat_space *s = memory_new(allocator, sizeof *s);
     if (s == NULL) return error_nomem(error, "a vector space", sizeof *s);
-    if (rotation_init(&s->rotation, allocator, dims, seed) != VEER_OK) {
+    s->padded = (uint32_t)size_round_up(dims, ROTATION_UNIT_DIMS);
+    if (flat_has_codes(metric) && rotation_init(&s->rotation, allocator, dims, seed) != VEER_OK) {
         uint64_t wanted = rotation_bytes(&s->rotation);
         memory_free(allocator, s, sizeof *s);
         return error_nomem(error, "the rotation of a vector space", wanted);
@@ -41,7 +46,6 @@ veer_status flat_space_new(const veer_allocator *allocator, uint32_t dims, veer_
     s->allocator = allocator;
     s->metric = metric;
     s->dims = dims;
-    s->padded = s->rotation.padded;
     s->kernels = kernels_get();
     s->quantizer = (rabitq){s->kernels, metric, s->padded};
     *space = s;
@@ -103,13 +107,18 @@ static void explain_element(const flat_space *s, const float *vector, char why[6
     }
 }
 
+static double norm_max(veer_metric metric)
+{
+    if (!flat_has_codes(metric)) return FURTHER_NORM_MAX;
+    return metric == VEER_METRIC_COSINE ? COSINE_NORM_MAX : NORM_MAX;
+}
+
 bool flat_vector_valid(const flat_space *s, const float *vector, char why[64])
 {
     bool is_cosine = s->metric == VEER_METRIC_COSINE;
     double sum = sum_of_squares(s, vector);
     double norm = sqrt(sum);
-    if (isfinite(sum) && norm <= (is_cosine ? COSINE_NORM_MAX : NORM_MAX) &&
-        (!is_cosine || norm >= COSINE_NORM_MIN)) {
+    if (isfinite(sum) && norm <= norm_max(s->metric) && (!is_cosine || norm >= COSINE_NORM_MIN)) {
         return true;
     }
     if (why == NULL) return false;
@@ -120,8 +129,7 @@ bool flat_vector_valid(const flat_space *s, const float *vector, char why[64])
     } else if (is_cosine && norm < COSINE_NORM_MIN) {
         text_print(why, 64, "has the norm %.3g, below %.3g", norm, COSINE_NORM_MIN);
     } else {
-        text_print(why, 64, "has the norm %.3g, above %.3g", norm,
-                   is_cosine ? COSINE_NORM_MAX : NORM_MAX);
+        text_print(why, 64, "has the norm %.3g, above %.3g", norm, norm_max(s->metric));
     }
     return false;
 }

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "kernels/avx2.h"
+#include "kernels/further.h"
 #include "kernels/kernels.h"
 #include "kernels/sq8.h"
 
@@ -410,6 +411,7 @@ const kernels kernels_avx512 = {
     .l2 = l2,
     .dot_rows = dot_rows,
     .l2_rows = l2_rows,
+    .further = further_avx2,
     .multiply = multiply_avx2,
     .hadamard = hadamard_avx2,
     .mix_mirrored = mix_mirrored_avx2,

@@ -96,17 +96,31 @@ typedef struct kernel_hits {
     float centred[2 * KERNEL_BLOCK_ROWS]; /* S - middle, exact; of blocks with a row in the mask */
 } kernel_hits;
 
+/* Distances of one query and many rows of n elements, any n. Rows may lie anywhere; later ones are
+ * prefetched. */
+typedef void (*kernel_rows)(const float *query, const float *const *rows, size_t count, size_t n,
+                            float *results);
+
+/* Further metrics: further.h has their formulas. */
+typedef enum kernel_further {
+    KERNEL_MANHATTAN,
+    KERNEL_CHEBYSHEV,
+    KERNEL_CANBERRA,
+    KERNEL_BRAYCURTIS,
+    KERNEL_HAMMING,
+    KERNEL_JACCARD,
+    KERNEL_FURTHER, /* how many */
+} kernel_further;
+
 typedef struct kernels {
     const char *name;
 
     /* Inner product and squared distance of two vectors of n elements, any n. */
     float (*dot)(const float *a, const float *b, size_t n);
     float (*l2)(const float *a, const float *b, size_t n);
-    /* The same of one query and many rows, which may lie anywhere; later rows are prefetched. */
-    void (*dot_rows)(const float *query, const float *const *rows, size_t count, size_t n,
-                     float *results);
-    void (*l2_rows)(const float *query, const float *const *rows, size_t count, size_t n,
-                    float *results);
+    kernel_rows dot_rows;
+    kernel_rows l2_rows;
+    const kernel_rows *further; /* by kernel_further */
 
     /* x[i] *= by[i]; n a multiple of 16. */
     void (*multiply)(float *x, const float *by, size_t n);

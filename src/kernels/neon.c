@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/further.h"
 #include "kernels/kernels.h"
 #include "kernels/sq8.h"
 
@@ -539,14 +540,14 @@ static void test_block(const kernel_probe *probe, const void *block, float limit
     hits->mask = pass_mask(lowers, limit);
 }
 
-#define NEON_TABLE(tier)                                                                  \
-    {                                                                                     \
-        .name = #tier, .dot = dot, .l2 = l2, .dot_rows = dot_rows, .l2_rows = l2_rows,    \
-        .multiply = multiply, .hadamard = hadamard, .mix_mirrored = mix_mirrored,         \
-        .residual = residual, .place_code = place_code, .group_max = group_max,           \
-        .make_tables = make_tables, .scan = scan, .find_block = find_block,               \
-        .test_block = test_block, .encode_sq8 = sq8_encode_neon, .l2_sq8 = sq8_l2_##tier, \
-        .dot_sq8 = sq8_dot_##tier,                                                        \
+#define NEON_TABLE(tier)                                                                   \
+    {                                                                                      \
+        .name = #tier, .dot = dot, .l2 = l2, .dot_rows = dot_rows, .l2_rows = l2_rows,     \
+        .further = further_neon, .multiply = multiply, .hadamard = hadamard,               \
+        .mix_mirrored = mix_mirrored, .residual = residual, .place_code = place_code,      \
+        .group_max = group_max, .make_tables = make_tables, .scan = scan,                  \
+        .find_block = find_block, .test_block = test_block, .encode_sq8 = sq8_encode_neon, \
+        .l2_sq8 = sq8_l2_##tier, .dot_sq8 = sq8_dot_##tier,                                \
     }
 
 const kernels kernels_neon = NEON_TABLE(neon);

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/further.h"
 #include "kernels/kernels.h"
 #include "kernels/sq8.h"
 
@@ -272,6 +273,7 @@ const kernels kernels_scalar = {
     .l2 = l2,
     .dot_rows = dot_rows,
     .l2_rows = l2_rows,
+    .further = further_scalar,
     .multiply = multiply,
     .hadamard = hadamard,
     .mix_mirrored = mix_mirrored,

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <wasm_simd128.h>
 
+#include "kernels/further.h"
 #include "kernels/kernels.h"
 #include "kernels/sq8.h"
 
@@ -572,6 +573,7 @@ const kernels kernels_simd128 = {
     .l2 = l2,
     .dot_rows = dot_rows,
     .l2_rows = l2_rows,
+    .further = further_simd128,
     .multiply = multiply,
     .hadamard = hadamard,
     .mix_mirrored = mix_mirrored,

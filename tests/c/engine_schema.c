@@ -598,7 +598,7 @@ static void test_schema_refusals(void **state)
          {"'dim'", "'dims'?"}},
         {"{\"fields\":{\"a\":{\"type\":\"vector\",\"dims\":4,\"metric\":\"l1\"}}}",
          VEER_E_SCHEMA,
-         {"'a'", "'l1'", "cosine, dot or l2"}},
+         {"'a'", "'l1'", "cosine, dot, l2, manhattan", "hamming or jaccard"}},
         {"{\"fields\":{\"a\":{\"type\":\"vector\",\"dims\":4,\"model\":{\"x\":1}}}}",
          VEER_E_SCHEMA,
          {"'a'", "'x'"}},

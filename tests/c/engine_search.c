@@ -16,6 +16,7 @@
 #include "engine/engine.h"
 #include "engine/json_write.h"
 #include "support/testing.h"
+#include "support/true_distance.h"
 
 #define DIMS_V 48u
 #define DIMS_W 7u
@@ -43,7 +44,6 @@ static void check(veer_status status, const veer_error *error)
 
 static void world_open(world *w, uint64_t seed, veer_metric v, veer_metric second)
 {
-    static const char *const names[] = {"cosine", "dot", "l2"};
     char json[512];
     veer_error error;
     memset(w, 0, sizeof *w);
@@ -56,7 +56,7 @@ static void world_open(world *w, uint64_t seed, veer_metric v, veer_metric secon
                    "{\"fields\":{\"v\":{\"type\":\"vector\",\"dims\":%u,\"metric\":\"%s\"},"
                    "\"w\":{\"type\":\"vector\",\"dims\":%u,\"metric\":\"%s\"},\"tag\":{\"type\":"
                    "\"keyword\"},\"year\":{\"type\":\"number\"},\"draft\":{\"type\":\"bool\"}}}",
-                   DIMS_V, names[v], DIMS_W, names[second]);
+                   DIMS_V, true_metric_names[v], DIMS_W, true_metric_names[second]);
     check(veer_open("memory:", NULL, "{\"sync\":\"none\",\"graphRows\":500}", NULL, &w->database,
                     &error),
           &error);
@@ -93,6 +93,8 @@ static void random_document(world *w, model_document *d)
     if (rng_below(r, 50) == 0)
         for (unsigned i = 0; i < DIMS_V; i++)
             d->v[i] = i == 0 ? 1.0f : 0.0f;
+    true_distance_round(w->metrics[0], d->v, DIMS_V);
+    true_distance_round(w->metrics[1], d->w, DIMS_W);
 }
 
 static void put_document(byte_writer *json, unsigned id, const model_document *d)
@@ -256,20 +258,6 @@ static bool matches(const model_filter *f, const model_document *d)
 
 /* ---------------------------------------------------------------- distances */
 
-static double true_distance(veer_metric metric, const float *a, const float *b, unsigned dims)
-{
-    double dot = 0, aa = 0, bb = 0, square = 0;
-    for (unsigned i = 0; i < dims; i++) {
-        dot += (double)a[i] * b[i];
-        aa += (double)a[i] * a[i];
-        bb += (double)b[i] * b[i];
-        square += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-    }
-    if (metric == VEER_METRIC_DOT) return -dot;
-    if (metric == VEER_METRIC_L2) return square;
-    return 1 - dot / sqrt(aa) / sqrt(bb);
-}
-
 static int by_value(const void *a, const void *b)
 {
     double left = *(const double *)a, right = *(const double *)b;
@@ -322,7 +310,8 @@ static double search_and_check(world *w, const asked *q, const float *query,
     assert_int_equal(veer_results_queries(results), 1);
     assert_int_equal(veer_results_offsets(results)[1], expected);
     assert_null(veer_results_documents(results, NULL));
-    if (q->exact) assert_true(veer_results_exact(results));
+    bool is_exact = q->exact || metric > VEER_METRIC_L2;
+    if (is_exact) assert_true(veer_results_exact(results));
 
     const uint32_t *ends = NULL;
     const char *ids = veer_results_ids(results, &ends);
@@ -347,7 +336,7 @@ static double search_and_check(world *w, const asked *q, const float *query,
         float score = metric == VEER_METRIC_COSINE ? 1 - distances[i] : -distances[i];
         assert_true(score == scores[i]);
         found += distance <= worst + slack;
-        if (q->exact) /* the i-th is the i-th, up to rounding */
+        if (is_exact) /* the i-th is the i-th, up to rounding */
             assert_true(fabs(distance - truth[q->offset + i]) <= slack);
     }
     free(seen);
@@ -363,6 +352,7 @@ static void random_query(world *w, const asked *q, float *query)
     unsigned dims = q->field ? DIMS_W : DIMS_V;
     for (unsigned i = 0; i < dims; i++)
         query[i] = (q->field ? d->w[i] : d->v[i]) + 0.3f * (float)rng_normal(r) + 0.01f;
+    true_distance_round(w->metrics[q->field], query, dims);
 }
 
 static void random_searches(world *w, int count)
@@ -433,6 +423,16 @@ static void test_dot_and_cosine(void **state)
 {
     (void)state;
     grow_and_search(VEER_METRIC_DOT, VEER_METRIC_COSINE, 3);
+}
+
+/* Metrics without codes, beside one that has them and beside each other. */
+static void test_further_metrics(void **state)
+{
+    (void)state;
+    grow_and_search(VEER_METRIC_MANHATTAN, VEER_METRIC_CHEBYSHEV, 11);
+    grow_and_search(VEER_METRIC_COSINE, VEER_METRIC_CANBERRA, 12);
+    grow_and_search(VEER_METRIC_BRAYCURTIS, VEER_METRIC_L2, 13);
+    grow_and_search(VEER_METRIC_HAMMING, VEER_METRIC_JACCARD, 14);
 }
 
 /* The code scan is really used, keeps its recall, and looks at originals of few rows only. */
@@ -718,15 +718,11 @@ static void test_ties(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cosine_and_l2),
-        cmocka_unit_test(test_l2_and_dot),
-        cmocka_unit_test(test_dot_and_cosine),
-        cmocka_unit_test(test_scan_recall),
-        cmocka_unit_test(test_snapshot),
-        cmocka_unit_test(test_many_queries),
-        cmocka_unit_test(test_ties),
-        cmocka_unit_test(test_newest_row),
-        cmocka_unit_test(test_several_centres),
+        cmocka_unit_test(test_cosine_and_l2),  cmocka_unit_test(test_l2_and_dot),
+        cmocka_unit_test(test_dot_and_cosine), cmocka_unit_test(test_further_metrics),
+        cmocka_unit_test(test_scan_recall),    cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_many_queries),   cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_newest_row),     cmocka_unit_test(test_several_centres),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -568,8 +568,47 @@ static void test_validity(void **state)
     assert_string_equal(error.message, "dims is 0, must be 1 to 8192");
     assert_int_equal(flat_space_new(memory_default(), 8193, VEER_METRIC_L2, 1, &none, NULL),
                      VEER_E_RANGE);
-    assert_int_equal(flat_space_new(memory_default(), 8, (veer_metric)3, 1, &none, NULL),
+    assert_int_equal(flat_space_new(memory_default(), 8, (veer_metric)9, 1, &none, NULL),
                      VEER_E_INVALID);
+}
+
+/* The largest vectors that the further metrics take are as far apart as can be, and nothing is NaN. */
+static void test_further_limits(void **state)
+{
+    (void)state;
+    static float a[VEER_DIMS_MAX], b[VEER_DIMS_MAX];
+    arena scratch;
+    arena_init(&scratch, memory_default());
+    for (veer_metric metric = VEER_METRIC_MANHATTAN; metric <= VEER_METRIC_JACCARD; metric++) {
+        for (uint32_t dims = 1; dims <= VEER_DIMS_MAX; dims *= 2) {
+            flat_space *space;
+            flat_query *query;
+            assert_int_equal(flat_space_new(memory_default(), dims, metric, 1, &space, NULL),
+                             VEER_OK);
+            float most = (float)(0x1p119 / sqrt(dims)), distance = NAN;
+            while ((double)most * sqrt(dims) > 0x1p119)
+                most = nextafterf(most, 0);
+            for (uint32_t i = 0; i < dims; i++) {
+                a[i] = most;
+                b[i] = i % 2 == 0 ? -most : most;
+            }
+            check_why(space, a, NULL);
+            check_why(space, b, NULL);
+            assert_int_equal(flat_query_new(space, a, 1, &scratch, &query), VEER_OK);
+            const float *row = b;
+            flat_distances(space, query, &row, NULL, 1, &distance);
+            assert_true(!isnan(distance));
+            assert_true(isfinite(distance) || (metric == VEER_METRIC_BRAYCURTIS && dims == 1));
+            a[0] *= 2;
+            if (dims == 1) check_why(space, a, "has the norm 1.33e+36, above 6.65e+35");
+            assert_true(dims > 4 || !flat_vector_valid(space, a, NULL));
+            memset(a, 0, sizeof a);
+            check_why(space, a, NULL);
+            arena_reset(&scratch);
+            flat_space_free(space);
+        }
+    }
+    arena_fini(&scratch);
 }
 
 static void test_row_by_row(void **state)
@@ -662,7 +701,8 @@ int main(void)
         cmocka_unit_test(test_recall_targets),  cmocka_unit_test(test_real_vectors),
         cmocka_unit_test(test_accept),          cmocka_unit_test(test_known),
         cmocka_unit_test(test_empty),           cmocka_unit_test(test_validity),
-        cmocka_unit_test(test_row_by_row),      cmocka_unit_test(test_shortage),
+        cmocka_unit_test(test_further_limits),  cmocka_unit_test(test_row_by_row),
+        cmocka_unit_test(test_shortage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { distances } from '../support/distances.mjs';
+
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /** The binary under test: VEER_CLI, or the release build's. */
@@ -119,19 +121,10 @@ export function npy(descr, shape, data, { version = 1, order = 'False' } = {}) {
 /** All values of the rows as little-endian bytes of a typed array. */
 export const packed = (rows, Type) => bytesOf(Type.from(rows.flatMap((row) => [...row])));
 
-const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
-
-/** Distances as veer.h defines them, in double precision. */
-export const metrics = {
-  dot: (a, b) => -dot(a, b),
-  l2: (a, b) => a.reduce((sum, x, i) => sum + (x - b[i]) ** 2, 0),
-  cosine: (a, b) => 1 - dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b)),
-};
-
 /** Row numbers of the k nearest, nearest first; ties by row. */
 export function nearest(vectors, query, k, metric, accept = () => true) {
   return vectors
-    .map((vector, row) => ({ row, distance: metrics[metric](vector, query) }))
+    .map((vector, row) => ({ row, distance: distances[metric](vector, query) }))
     .filter(({ row }) => accept(row))
     .sort((a, b) => a.distance - b.distance || a.row - b.row)
     .slice(0, k);

@@ -83,7 +83,10 @@ test('wrong values, missing values and missing arguments are named with what was
   misused(['create', 'db', '--dims', '8193'], /from 1 to 8192/);
   misused(['create', 'db', '--dims', '12x'], /--dims 12x/);
   misused(['create', 'db', '--dims', '-3'], /--dims -3/);
-  misused(['create', 'db', '--dims=3', '--metric', 'l3'], /one of cosine\|dot\|l2/);
+  misused(
+    ['create', 'db', '--dims=3', '--metric', 'l3'],
+    /one of cosine\|dot\|l2\|manhattan\|.*\|jaccard\n/,
+  );
   misused(['create', 'db'], /give --dims N, or --schema FILE/);
   misused(['create', 'db', '--dims=3', '--schema', 's.json'], /leave out --dims/);
   misused(['create', '--dims', '3'], /expected: veer create DB/);

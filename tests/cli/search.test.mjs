@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { metrics } from '../support/distances.mjs';
 import {
   fails,
   folder,
@@ -62,7 +63,7 @@ function assertNearest(answer, query, k, metric, accept) {
   assert.deepEqual(wrong, []);
 }
 
-for (const metric of ['cosine', 'dot', 'l2']) {
+for (const metric of metrics) {
   test(`${metric}: exact search gives the true neighbours, alone and from a file`, (t) => {
     const { db, write } = database(t, metric);
     for (const query of queries.slice(0, 3)) {

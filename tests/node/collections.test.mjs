@@ -6,18 +6,19 @@ import { describe, test } from 'node:test';
 
 import { keyword, number, open, vector } from 'veerdb';
 
+import { furtherMetrics, metrics } from '../support/distances.mjs';
 import { history } from './support/history.mjs';
 import { random } from './support/rng.mjs';
 import { temporary } from './support/temporary.mjs';
 
 const { path } = temporary('collections');
 describe('a random history', () => {
-  for (const metric of ['cosine', 'dot', 'l2']) {
+  for (const metric of metrics) {
     test(`in memory, ${metric}`, () =>
       history({
         metric,
         seed: 1,
-        steps: 500,
+        steps: furtherMetrics.includes(metric) ? 120 : 500,
         openDatabase: () => open('memory:', { create: true, autoWork: false }),
       }));
   }

@@ -213,7 +213,7 @@ describe('opening', () => {
     assert.throws(() => vector(0), RangeError);
     assert.throws(() => vector(9000), RangeError);
     assert.throws(() => vector('3'), TypeError);
-    assert.throws(() => vector(3, { metric: 'manhattan' }), RangeError);
+    assert.throws(() => vector(3, { metric: 'minkowski' }), RangeError);
     await refusesArgument(TypeError, /schema field 'x'/, () =>
       db.collection('y', { x: 'keyword' }),
     );

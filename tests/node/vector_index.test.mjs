@@ -8,6 +8,7 @@ import { describe, test } from 'node:test';
 
 import { VectorIndex } from 'veerdb';
 
+import { furtherMetrics, metrics, rounded } from '../support/distances.mjs';
 import { Model } from './support/model.mjs';
 import { random } from './support/rng.mjs';
 
@@ -25,15 +26,17 @@ const hitsOf = ({ k, keys, distances, found }, query, metric) =>
   });
 
 describe('a random history', () => {
-  for (const metric of ['cosine', 'dot', 'l2']) {
+  for (const metric of metrics) {
     test(metric, async () => {
       const dice = random(metric.length);
       const model = new Model(metric);
+      const steps = furtherMetrics.includes(metric) ? 50 : 150;
       let index = await VectorIndex.create({ dims: DIMS, metric });
       const keyOf = () => BigInt(dice.below(500)) * 0x1234567890abcn;
-      for (let step = 0; step < 150; step++) {
+      for (let step = 0; step < steps; step++) {
         const many = new Map();
-        for (let i = dice.below(60); i >= 0; i--) many.set(keyOf(), dice.vector(DIMS));
+        for (let i = dice.below(60); i >= 0; i--)
+          many.set(keyOf(), rounded(metric, dice.vector(DIMS)));
         index.add(
           BigUint64Array.from(many.keys()),
           Float32Array.from([...many.values()].flatMap((v) => [...v])),
@@ -51,7 +54,7 @@ describe('a random history', () => {
         }
         assert.equal(index.count, model.documents.size);
 
-        const queries = [dice.vector(DIMS), dice.vector(DIMS)];
+        const queries = [dice, dice].map((d) => rounded(metric, d.vector(DIMS)));
         const k = 1 + dice.below(15);
         const accept = dice.below(2) ? (key) => key % 3n === 0n : undefined;
         const result = index.search(queries, k, { exact: true, accept });

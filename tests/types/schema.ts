@@ -44,7 +44,7 @@ export async function opening(): Promise<void> {
   // @ts-expect-error a location is no number
   await open(7);
   // @ts-expect-error a metric that there is not
-  vector(3, { metric: 'manhattan' });
+  vector(3, { metric: 'minkowski' });
   const typed = await db.collection('notes', schema, { orderBy: 'published' });
   isSame<typeof typed, Collection<typeof schema>>(true);
   // @ts-expect-error a field that there is not

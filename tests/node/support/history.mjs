@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 
 import { bool, json, keyword, number, text, time, vector } from 'veerdb';
 
+import { rounded } from '../../support/distances.mjs';
 import { Model } from './model.mjs';
 import { random } from './rng.mjs';
 
@@ -45,9 +46,11 @@ const filters = [
   { filter: "tag = 'nobody'", matches: () => false },
 ];
 
-function documentOf(dice, id) {
+const vectorOf = (dice, metric) => rounded(metric, dice.vector(DIMS));
+
+function documentOf(dice, metric, id) {
   const document = { id };
-  if (dice.below(10) > 0) document.v = dice.vector(DIMS);
+  if (dice.below(10) > 0) document.v = vectorOf(dice, metric);
   if (dice.below(5) > 0) {
     document.tag = dice.below(4) === 0 ? ['t1', `t${dice.below(5)}`] : `t${dice.below(5)}`;
   }
@@ -76,7 +79,7 @@ export async function history({ metric, seed, steps, openDatabase, isDurable }) 
   const actions = {
     async upsert() {
       const documents = Array.from({ length: 1 + dice.below(40) }, () =>
-        documentOf(dice, dice.pick(ids)),
+        documentOf(dice, metric, dice.pick(ids)),
       );
       const { written, lsn } = await notes.upsert(documents);
       assert.equal(written, documents.length);
@@ -97,7 +100,7 @@ export async function history({ metric, seed, steps, openDatabase, isDurable }) 
       model.delete(gone);
     },
     async search() {
-      const query = dice.vector(DIMS);
+      const query = vectorOf(dice, metric);
       const { matches, ...options } = dice.pick(filters);
       const k = 1 + dice.below(20);
       const { hits, exact } = await notes.search({ vector: query, k, ...options, exact: true });
@@ -108,7 +111,7 @@ export async function history({ metric, seed, steps, openDatabase, isDurable }) 
       }
     },
     async searchMany() {
-      const queries = [dice.vector(DIMS), dice.vector(DIMS), dice.vector(DIMS)];
+      const queries = [vectorOf(dice, metric), vectorOf(dice, metric), vectorOf(dice, metric)];
       const { matches, ...options } = dice.pick(filters);
       const { hits } = await notes.searchMany({
         vectors: queries,

@@ -2,14 +2,7 @@
 
 import assert from 'node:assert/strict';
 
-const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
-
-/** Distances as veer.h defines them, in double precision. */
-export const distances = {
-  cosine: (a, b) => 1 - dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b)),
-  dot: (a, b) => -dot(a, b),
-  l2: (a, b) => a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0),
-};
+import { distances, dot } from '../../support/distances.mjs';
 
 /** Room for float32 sums of products beside double ones. */
 const bound = (metric, a, b) =>
@@ -18,7 +11,7 @@ const bound = (metric, a, b) =>
     ? 1
     : metric === 'dot'
       ? Math.sqrt(dot(a, a) * dot(b, b))
-      : 1 + distances.l2(a, b));
+      : 1 + distances[metric](a, b));
 
 export class Model {
   constructor(metric) {
