@@ -1,5 +1,5 @@
-/* Nanoseconds a row of the 1-bit scan beside the f32 scan, of the rotation and of the encoder, and of
- * distances to 8-bit codes.
+/* Nanoseconds a row of the 1-bit scan beside the f32 scan, of the rotation and of the encoder, of the
+ * further metrics, and of distances to 8-bit codes.
  *
  *   kernels [TIER...]
  *
@@ -39,6 +39,18 @@ static double scan_f32(bench *b)
 {
     double start = now();
     b->kernels->dot_rows(b->values, b->rows, ROWS, b->dims, b->results);
+    return now() - start;
+}
+
+/* In batches, as searches do. */
+static double scan_further(bench *b, kernel_further metric)
+{
+    enum { FURTHER_BATCH = 256 };
+    double start = now();
+    for (size_t i = 0; i < ROWS; i += FURTHER_BATCH) {
+        size_t count = ROWS - i < FURTHER_BATCH ? ROWS - i : FURTHER_BATCH;
+        b->kernels->further[metric](b->values, b->rows + i, count, b->dims, b->results);
+    }
     return now() - start;
 }
 
@@ -138,6 +150,14 @@ static void run(const kernels *k, size_t dims)
            "rotation %6.0f ns  encode %6.0f ns  tables %6.0f ns\n",
            k->name, dims, f32_ns, codes_ns, f32_ns / codes_ns, cached_ns, best, encode_ns,
            tables_ns);
+    static const char *const names[KERNEL_FURTHER] = {"manhattan",  "chebyshev", "canberra",
+                                                      "braycurtis", "hamming",   "jaccard"};
+    printf("%-8s %4zu dims:", k->name, dims);
+    for (kernel_further metric = 0; metric < KERNEL_FURTHER; metric++) {
+        BEST(scan_further(&b, metric));
+        printf(" %s %.2f ns", names[metric], best);
+    }
+    printf("\n");
     memory_array_free(allocator, b.values, ROWS * dims, 4);
     memory_array_free(allocator, b.rows, ROWS, sizeof *b.rows);
     memory_array_free(allocator, b.results, ROWS, 4);

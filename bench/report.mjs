@@ -163,6 +163,20 @@ function kernelTables(lines) {
   ];
 }
 
+function quantTables(lines) {
+  const rows = lines.map((line) => [
+    line.setting,
+    digits(line.recall, 4),
+    digits(line.recall_reranked, 4),
+    whole(line.bytes_row),
+    whole(median(line.encode_rows_s_rounds)),
+  ]);
+  return table(
+    ['codes', 'recall@10 by estimates', 'reranked 100', 'bytes a row', 'rows encoded/s, CPU'],
+    rows,
+  );
+}
+
 function openTables(lines) {
   const row = (what, show) => [what, ...lines.map(show)];
   const memory = (part) =>
@@ -272,6 +286,7 @@ const sections = {
   search: ['Search, native', searchTables],
   wasm: ['Search in Node', wasmTables],
   kernels: ['Kernels: 1-bit scan beside f32 scan', kernelTables],
+  quant: ['Codes beside each other', quantTables],
   open: ['Open', openTables],
   write: ['Acknowledged writes', writeTables],
   filter: ['Filtered search', filterTables],

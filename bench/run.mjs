@@ -12,12 +12,12 @@ import { Record } from './lib/record.mjs';
 import { dataSet, setNames } from './lib/sets.mjs';
 import { writeReport } from './report.mjs';
 
-const suites = ['import', 'search', 'wasm', 'kernels', 'open', 'write', 'filter', 'graph'];
+const suites = ['import', 'search', 'wasm', 'kernels', 'open', 'write', 'filter', 'graph', 'quant'];
 
 const help = `npm run bench [-- options]
 
   --only a,b     these suites alone: ${suites.join(', ')}
-  --set NAME     data set (default apt-lsa-128; the graph suite goes through several):
+  --set NAME     data set (default apt-lsa-128; the graph and quant suites go through several):
                  ${setNames.slice(0, 3).join(', ')},
                  ${setNames.slice(3).join(', ')}
   --rounds N     interleaved rounds, of which the median counts (default 7)
