@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 
 import { json, keyword, number, open, vector } from 'veerdb';
 
+import { furtherMetrics, rounded } from '../support/distances.mjs';
 import { random } from './support/rng.mjs';
 import { temporary } from './support/temporary.mjs';
 
@@ -105,6 +106,22 @@ describe('beside the native engine', { skip }, () => {
       await db.close();
     }
   });
+
+  for (const metric of furtherMetrics) {
+    test(`${metric}: the same distances, bit for bit`, async () => {
+      const location = path();
+      const db = await open(location, { create: true, autoWork: false });
+      const notes = await db.collection('notes', { v: vector(37, { metric }) });
+      const vectors = Array.from({ length: 300 }, () => rounded(metric, dice.vector(37)));
+      await notes.upsert(vectors.map((v, i) => ({ id: `d${i}`, v: v.map((x) => x / 3) })));
+      await db.checkpoint();
+      const queries = vectors.slice(0, 20).map((v) => v.map((x, i) => (i % 5 ? x : x + 0.5) / 3));
+      const expected = [];
+      for (const query of queries) expected.push(await searchHere(notes, query));
+      await db.close();
+      queries.forEach((query, i) => assert.deepEqual(searchNatively(location, query), expected[i]));
+    });
+  }
 
   test('a writer here is BUSY natively, until it closes or dies', async () => {
     const location = path();
