@@ -1,12 +1,14 @@
 /* Fields of the further metrics in storage: their segments have originals and nothing derived from
  * them, are complete without, and are searched exactly whatever a request asks for; beside a field
- * of another metric, which has codes and graphs as ever.
+ * of another metric, which has codes and graphs as ever. And index files.
  */
 #include "support/testing.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
+#include "base/crc32c.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "platform/io.h"
@@ -20,6 +22,19 @@ static float vectors[METRICS_COUNT][ROWS][DIMS];
 static void check(veer_status status, const veer_error *error)
 {
     if (status != VEER_OK) fail_msg("status %d: %s", status, error->message);
+}
+
+static void make_vectors(void)
+{
+    rng random;
+    rng_init(&random, 1);
+    for (size_t i = 0; i < METRICS_COUNT; i++) {
+        for (size_t row = 0; row < ROWS; row++) {
+            for (size_t j = 0; j < DIMS; j++)
+                vectors[i][row][j] = (float)rng_normal(&random);
+            true_distance_round((veer_metric)i, vectors[i][row], DIMS);
+        }
+    }
 }
 
 /* A field for every metric, by its name. */
@@ -119,15 +134,6 @@ static void test_nothing_is_derived(void **state)
     veer_database *database;
     veer_collection *collection;
     veer_buffer report = {0};
-    rng random;
-    rng_init(&random, 1);
-    for (size_t i = 0; i < METRICS_COUNT; i++) {
-        for (size_t row = 0; row < ROWS; row++) {
-            for (size_t j = 0; j < DIMS; j++)
-                vectors[i][row][j] = (float)rng_normal(&random);
-            true_distance_round((veer_metric)i, vectors[i][row], DIMS);
-        }
-    }
     check(io_memory_new(memory_default(), &io, &error), &error);
     for (unsigned part = 0; part < 3; part++) { /* two are sealed and merged, one is active */
         open_all(&io, &database, &collection);
@@ -155,8 +161,38 @@ static void test_nothing_is_derived(void **state)
     io_memory_free(&io);
 }
 
+/* An index file with codes is refused where its metric has none. */
+static void test_codes_of_another_metric(void **state)
+{
+    (void)state;
+    static uint64_t keys[ROWS];
+    veer_index *index;
+    veer_buffer file;
+    veer_error error;
+    for (size_t i = 0; i < ROWS; i++)
+        keys[i] = i;
+    check(veer_index_new("{\"dims\":20,\"metric\":\"l2\"}", NULL, &index, &error), &error);
+    check(veer_index_add(index, keys, vectors[VEER_METRIC_L2][0], ROWS, &error), &error);
+    check(veer_index_save(index, &file, &error), &error);
+    veer_index_free(index);
+    for (uint32_t metric = 0; metric <= METRICS_COUNT; metric++) {
+        bool has_codes = metric <= VEER_METRIC_L2;
+        store_u32(file.data + 28, metric); /* docs/FORMAT.md, "Index file" */
+        store_u32(file.data + 60, crc32c(0, file.data, 60));
+        veer_status status = veer_index_load(file.data, file.bytes, NULL, &index, &error);
+        assert_int_equal(status, has_codes ? VEER_OK : VEER_E_CORRUPT);
+        if (!has_codes) assert_non_null(strstr(error.message, "not possible"));
+        veer_index_free(index);
+    }
+    veer_buffer_free(&file);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_is_derived)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_is_derived),
+        cmocka_unit_test(test_codes_of_another_metric),
+    };
+    make_vectors();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

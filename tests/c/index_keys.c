@@ -349,7 +349,7 @@ static void test_random_streams(void **state)
         run_stream(dims[seed % 4], (veer_metric)(seed % 3), seed, 110, &t);
     }
     for (uint64_t metric = VEER_METRIC_MANHATTAN; metric < METRICS_COUNT; metric++)
-        run_stream(dims[metric % 4], (veer_metric)metric, 100 + metric, 60, &t);
+        run_stream(dims[metric % 4], (veer_metric)metric, 100 + metric, 30, &t);
     print_message("%zu searches, missed %zu of %zu\n", t.searches, t.missed, t.expected);
     assert_true((double)t.missed <= 1e-3 * (double)t.expected);
 }
@@ -460,7 +460,7 @@ static void test_optimize(void **state)
 /* ---------------------------------------------------------------- shortage */
 
 /* Every call succeeds or says NOMEM and leaves the index as it was. */
-static void run_short(fault_allocator *f)
+static void run_short(fault_allocator *f, const char *options)
 {
     enum { ROWS = 2500, DIMS = 16 };
     static float vectors[ROWS * DIMS];
@@ -473,7 +473,7 @@ static void run_short(fault_allocator *f)
     }
     veer_index *index = NULL, *copy = NULL;
     veer_error error;
-    if (veer_index_new("{\"dims\": 16, \"metric\": \"cosine\"}", &f->allocator, &index, &error)) {
+    if (veer_index_new(options, &f->allocator, &index, &error)) {
         assert_int_equal(error.status, VEER_E_NOMEM);
         assert_null(index);
         return;
@@ -523,18 +523,21 @@ static void test_shortage(void **state)
 {
     (void)state;
     static fault_allocator f;
-    for (int forever = 0; forever < 2; forever++) {
+    for (int run = 0; run < 4; run++) {
+        bool forever = run % 2 != 0, has_codes = run < 2;
+        const char *options = has_codes ? "{\"dims\": 16, \"metric\": \"cosine\"}"
+                                        : "{\"dims\": 16, \"metric\": \"jaccard\"}";
         uint64_t n = 0;
         for (;; n++) {
             fault_allocator_init(&f);
             fault_allocator_fail(&f, n, forever);
-            run_short(&f);
+            run_short(&f, options);
             bool fired = fault_allocator_fired(&f);
             const char *problem = fault_allocator_fini(&f);
             if (problem != NULL) fail_msg("allocation %llu: %s", (unsigned long long)n, problem);
             if (!fired) break;
         }
-        assert_true(n > 20);
+        assert_true(n > (has_codes ? 20 : 10));
     }
 }
 
