@@ -214,6 +214,18 @@ typedef enum veer_metric {
     VEER_METRIC_JACCARD = 8,
 } veer_metric;
 
+/* Threads of the caller's, for work that can be shared: Veer starts none. `run` calls
+ * task(argument, i) once for each i < tasks, tasks <= threads, on any threads and in any order, and
+ * returns when all calls have; they see what the caller has written, and it sees what they have. One
+ * run is under way at a time. Results do not depend on the pool. */
+#define VEER_THREADS_MAX 64u
+typedef struct veer_pool {
+    void *context;
+    void (*run)(void *context, size_t tasks, void (*task)(void *argument, size_t i),
+                void *argument);
+    size_t threads; /* 1 to VEER_THREADS_MAX, the calling one included */
+} veer_pool;
+
 /* ---------------------------------------------------------------- index level */
 
 typedef struct veer_index veer_index;

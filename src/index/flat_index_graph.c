@@ -15,6 +15,8 @@
 
 /* Rotated and encoded in one step: some hundred microseconds. */
 #define FLOATS_A_STEP (32u << 10)
+/* Copied in one step, with the first touch of its pages. */
+#define BYTES_A_STEP ((size_t)512 << 10)
 
 /* Holes and rows beside the graph, together, from which it is built anew: 1 / so many of its rows.
  * Rebuilding after each growth by a quarter is 5 times the work of building once; until then at
@@ -66,8 +68,12 @@ void flat_graph_install(flat_index *index, const graph *head, uint8_t *slab, siz
 
 static void end_building(flat_index *index)
 {
-    graph_builder_free(index->graph.builder);
-    index->graph.builder = NULL;
+    flat_graph *g = &index->graph;
+    graph_builder_free(g->builder);
+    g->builder = NULL;
+    memory_array_free(index->allocator, g->room, g->room_bytes, 1);
+    g->room = NULL;
+    g->room_bytes = g->copied = 0;
 }
 
 void flat_graph_free(flat_index *index)
@@ -79,7 +85,7 @@ void flat_graph_free(flat_index *index)
 size_t flat_graph_bytes(const flat_index *index)
 {
     const flat_graph *g = &index->graph;
-    return g->bytes + (g->builder != NULL ? graph_builder_bytes(g->builder) : 0);
+    return g->bytes + g->room_bytes + (g->builder != NULL ? graph_builder_bytes(g->builder) : 0);
 }
 
 bool flat_graph_is_stale(const flat_index *index)
@@ -118,23 +124,41 @@ static void show_rows(flat_index *index)
         graph_builder_add(g->builder, flat_row(index, g->shown - g->building));
 }
 
-/* From the builder's memory, of which much is only for building, to a slab. */
-static veer_status finish(flat_index *index)
+/* Bytes [from, end) of the parts, which lie one after the other. */
+static void copy_parts(uint8_t *to, const void *const parts[GRAPH_PARTS],
+                       const uint64_t bytes[GRAPH_PARTS], size_t from, size_t end)
 {
-    graph built;
-    uint64_t parts[GRAPH_PARTS];
-    graph_builder_result(index->graph.builder, &built);
-    uint64_t bytes = flat_graph_layout(index, &built, parts);
-    uint8_t *slab = bytes <= SIZE_MAX ? memory_room(index->allocator, (size_t)bytes, 1) : NULL;
-    if (slab == NULL) return VEER_E_NOMEM;
-    const void *const from[GRAPH_PARTS] = {built.codes, built.links, built.centre, built.norms,
-                                           built.entries};
-    uint8_t *to = slab;
-    for (size_t i = 0; i < GRAPH_PARTS; i++) {
-        memcpy(to, from[i], (size_t)parts[i]);
-        to += parts[i];
+    size_t first = 0; /* of the part */
+    for (size_t i = 0; i < GRAPH_PARTS; first += (size_t)bytes[i++]) {
+        size_t low = from > first ? from : first;
+        size_t high = end < first + (size_t)bytes[i] ? end : first + (size_t)bytes[i];
+        if (low < high) memcpy(to + low, (const uint8_t *)parts[i] + (low - first), high - low);
     }
-    flat_graph_install(index, &built, slab, (size_t)bytes);
+}
+
+/* From the builder's memory, of which much is only for building, to a slab. */
+static veer_status finish_some(flat_index *index)
+{
+    flat_graph *g = &index->graph;
+    graph built;
+    uint64_t bytes[GRAPH_PARTS];
+    graph_builder_result(g->builder, &built);
+    uint64_t all = flat_graph_layout(index, &built, bytes);
+    if (g->room == NULL) {
+        g->room = all <= SIZE_MAX ? memory_room(index->allocator, (size_t)all, 1) : NULL;
+        if (g->room == NULL) return VEER_E_NOMEM;
+        g->room_bytes = (size_t)all;
+    }
+    const void *const parts[GRAPH_PARTS] = {built.codes, built.links, built.centre, built.norms,
+                                            built.entries};
+    size_t left = g->room_bytes - g->copied;
+    size_t end = g->copied + (left < BYTES_A_STEP ? left : BYTES_A_STEP);
+    copy_parts(g->room, parts, bytes, g->copied, end);
+    g->copied = end;
+    if (end < g->room_bytes) return VEER_OK;
+    flat_graph_install(index, &built, g->room, g->room_bytes);
+    g->room = NULL;
+    g->room_bytes = 0;
     end_building(index);
     return VEER_OK;
 }
@@ -148,6 +172,6 @@ veer_status flat_graph_step(flat_index *index)
         show_rows(index);
         return VEER_OK;
     }
-    VEER_TRY(graph_builder_step(g->builder, &left));
-    return left ? VEER_OK : finish(index);
+    VEER_TRY(graph_builder_step(g->builder, NULL, &left));
+    return left ? VEER_OK : finish_some(index);
 }

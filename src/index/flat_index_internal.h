@@ -41,6 +41,8 @@ typedef struct flat_graph {
     graph_builder *builder; /* of the next one; NULL: none is built */
     uint32_t building;      /* rows of that one */
     size_t shown;           /* rows measured, then rows added */
+    uint8_t *room;          /* slab that the finished one is copied to, or NULL */
+    size_t room_bytes, copied;
 } flat_graph;
 
 struct flat_index {

@@ -101,8 +101,9 @@ float graph_estimate(const flat_space *space, const graph *graph, const flat_que
                      int32_t rank);
 
 /* Building: first every vector is measured, which decides the step of codes; then every one is added,
- * in order of the ordinals; then graph_builder_step is called until nothing is left. The same vectors, options and
- * seed give the same graph, however the steps are cut. */
+ * in order of the ordinals; then graph_builder_step is called until nothing is left. The same
+ * vectors, options and seed give the same graph, however the steps are cut and by however many
+ * threads. Memory is touched as it is filled, so that making a builder takes no time. */
 typedef struct graph_builder graph_builder;
 
 typedef struct graph_options {
@@ -119,8 +120,9 @@ void graph_builder_free(graph_builder *builder);
 /* Originals as given. */
 void graph_builder_measure(graph_builder *builder, const float *vector);
 void graph_builder_add(graph_builder *builder, const float *vector);
-/* Some hundred microseconds of work; `left` is false when the graph is complete. */
-veer_status graph_builder_step(graph_builder *builder, bool *left);
+/* Some hundred microseconds of work, with a pool (NULL: none) some milliseconds of it by each of its
+ * threads; `left` is false when the graph is complete. */
+veer_status graph_builder_step(graph_builder *builder, const veer_pool *pool, bool *left);
 /* 0 to 1: the part of the work that is done. */
 double graph_builder_progress(const graph_builder *builder);
 /* The graph, valid as long as the builder; all steps are done. */

@@ -2,6 +2,7 @@
 #ifndef VEER_INDEX_GRAPH_BUILD_H
 #define VEER_INDEX_GRAPH_BUILD_H
 
+#include "base/rng.h"
 #include "base/topk.h"
 #include "index/flat_internal.h"
 #include "index/graph_walk.h"
@@ -13,10 +14,14 @@
 /* The largest k that recall is measured for. */
 #define GRAPH_MEASURED_K 100u
 
+/* Nodes at which walks begin: enough to land near everywhere, few enough to cost little. */
+#define GRAPH_ENTRIES 128u
+
 typedef enum graph_phase {
+    GRAPH_LIFT,    /* under dot: see graph_build.c */
     GRAPH_FIND,    /* the batch's nodes find and choose their neighbours */
     GRAPH_REVERSE, /* the neighbours get links back */
-    GRAPH_TRIM,    /* lists to their degree */
+    GRAPH_TRIM,    /* lists to their degree, and together */
     GRAPH_REACH,   /* what no entry leads to is linked */
     GRAPH_MEASURE, /* what it finds for which effort */
     GRAPH_DONE,
@@ -26,6 +31,12 @@ typedef enum graph_phase {
 typedef struct graph_reverse {
     uint32_t from, next;
 } graph_reverse;
+
+/* What a further thread needs of its own. */
+typedef struct graph_helper {
+    graph_walk walk;
+    graph_near *near;
+} graph_helper;
 
 struct graph_builder {
     const veer_allocator *allocator;
@@ -43,16 +54,23 @@ struct graph_builder {
     int8_t *codes;
     int32_t *norms;
     int32_t *lifts; /* under dot: see graph_build.c; else NULL */
+    topk_entry longest[GRAPH_ENTRIES / 2];
+    size_t longest_count;
+    int32_t longest_norm;
+    uint32_t longest_place; /* where the next one goes in the order */
 
     uint32_t places; /* in a list, as allocated */
-    uint32_t stride; /* the same, but the degree when all is done */
+    uint32_t stride; /* the same, but the degree from GRAPH_REACH on */
     uint32_t *links;
+    rng random;      /* of the order */
     uint32_t *order; /* in which nodes come in */
     uint32_t *entries;
     uint32_t entries_count, entries_capacity;
     graph_walk walk;
     size_t pool_capacity, near_capacity;
     graph_near *near; /* candidates of a list */
+    graph_helper *helpers;
+    size_t helpers_count, helpers_capacity;
 
     graph_phase phase;
     uint32_t linked;         /* nodes of `order` that are in the graph */
@@ -70,6 +88,28 @@ struct graph_builder {
     uint32_t measured_queries, measured_walks;
     float recalls[GRAPH_CURVES][GRAPH_EFFORTS];
 };
+
+/* Memory of a walk over the builder's nodes, and candidates of a list; false: there is none. */
+bool graph_walk_allocate(const graph_builder *builder, graph_walk *walk, graph_near **near);
+void graph_walk_release(const graph_builder *builder, graph_walk *walk, graph_near *near);
+
+/* graph_share.c: handles items [first, end), each once, in no order and by all threads of the pool;
+ * NULL: by this one. `handle` writes only what is the item's, the walk and `near` being its thread's. */
+typedef void graph_handle(graph_builder *builder, graph_walk *walk, graph_near *near,
+                          uint32_t item);
+void graph_share(graph_builder *builder, const veer_pool *pool, uint32_t first, uint32_t end,
+                 graph_handle *handle);
+void graph_helpers_free(graph_builder *builder);
+/* How many of `most` are left from `position` on, more with a pool. */
+uint32_t graph_items(const graph_builder *builder, const veer_pool *pool, uint32_t left,
+                     uint32_t most);
+
+/* graph_build.c: some of the lifts; the first batch afterwards. */
+void graph_lift_step(graph_builder *builder);
+
+/* graph_batch.c: all nodes are added and lifted; the first batch. */
+void graph_batch_begin(graph_builder *builder);
+uint32_t graph_batch_max(uint32_t count);
 
 /* Squared code distances of a node to others, lifts included. */
 void graph_node_distances(const graph_builder *builder, uint32_t node, const uint32_t *others,

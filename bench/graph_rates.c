@@ -1,0 +1,178 @@
+/* How fast a graph is built, how long its steps take, and what it finds:
+ *
+ *   graph_rates FOLDER METRIC [degree=N] [effort=N] [limit=ROWS] [hash]
+ *
+ * FOLDER holds base.fvecs, query.fvecs and gt_METRIC.ivecs (bench/make_vectors); without the last
+ * two only building is measured. One line a phase: process CPU time and the longest step by this
+ * thread's CPU time; then recall@10 and codes compared by effort of the walk, reranked with
+ * originals.
+ */
+#define _GNU_SOURCE
+#include <math.h>
+
+#include "base/memory.h"
+#include "index/graph_build.h"
+#include "vecs_file.h"
+
+#define K 10u
+#define PHASES 16u
+
+typedef struct set {
+    vecs base, queries, truth;
+    flat_space *space;
+    float *centre;
+    arena scratch;
+} set;
+
+static void must(veer_status status, const char *what)
+{
+    if (status == VEER_OK) return;
+    fprintf(stderr, "graph_rates: %s: %s\n", what, veer_status_text(status));
+    exit(1);
+}
+
+static const float *row_of(const set *s, size_t row)
+{
+    return s->base.values + row * s->base.dims;
+}
+
+static bool has_file(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (file) fclose(file);
+    return file != NULL;
+}
+
+static void open_set(set *s, const char *folder, const char *metric_name, size_t limit)
+{
+    char path[4096];
+    veer_metric metric = strcmp(metric_name, "cosine") == 0 ? VEER_METRIC_COSINE
+                         : strcmp(metric_name, "dot") == 0  ? VEER_METRIC_DOT
+                                                            : VEER_METRIC_L2;
+    snprintf(path, sizeof path, "%s/base.fvecs", folder);
+    s->base = vecs_read(path);
+    snprintf(path, sizeof path, "%s/gt_%s.ivecs", folder, metric_name);
+    if (has_file(path) && limit >= s->base.rows) {
+        s->truth = vecs_read(path);
+        snprintf(path, sizeof path, "%s/query.fvecs", folder);
+        s->queries = vecs_read(path);
+    }
+    if (limit < s->base.rows) s->base.rows = limit;
+    veer_error error;
+    arena_init(&s->scratch, memory_default());
+    must(flat_space_new(memory_default(), (uint32_t)s->base.dims, metric, 42, &s->space, &error),
+         "space");
+    double *sum = calloc(s->base.dims, sizeof *sum);
+    s->centre = calloc(flat_padded_dims(s->space), sizeof *s->centre);
+    for (size_t i = 0; i < s->base.rows; i++)
+        flat_sum_add(s->space, row_of(s, i), sum);
+    must(flat_centre(s->space, sum, s->base.rows, &s->scratch, s->centre), "centre");
+    free(sum);
+}
+
+static void link_all(graph_builder *builder)
+{
+    double spent[PHASES] = {0}, longest[PHASES] = {0};
+    size_t steps[PHASES] = {0};
+    for (bool left = true; left;) {
+        graph_phase phase = builder->phase;
+        double all = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
+        double own = bench_seconds(CLOCK_THREAD_CPUTIME_ID);
+        must(graph_builder_step(builder, NULL, &left), "step");
+        own = bench_seconds(CLOCK_THREAD_CPUTIME_ID) - own;
+        spent[phase] += bench_seconds(CLOCK_PROCESS_CPUTIME_ID) - all;
+        if (own > longest[phase]) longest[phase] = own;
+        steps[phase]++;
+    }
+    for (size_t p = 0; p < PHASES; p++)
+        if (steps[p] > 0)
+            printf("  phase %zu: %8zu steps %8.3f s, the longest %6.3f ms\n", p, steps[p], spent[p],
+                   1e3 * longest[p]);
+}
+
+static double recall_at(set *s, const graph *graph, size_t effort, double *compared)
+{
+    size_t hits = 0;
+    *compared = 0;
+    for (size_t q = 0; q < s->queries.rows; q++) {
+        arena_reset(&s->scratch);
+        flat_query *query = NULL;
+        must(flat_query_new(s->space, s->queries.values + q * s->base.dims, 0, &s->scratch, &query),
+             "query");
+        graph_result result;
+        must(graph_search(s->space, graph, query, effort, &s->scratch, &result), "search");
+        *compared += (double)result.compared;
+        size_t n =
+            result.count < GRAPH_RERANK_PER_RESULT * K ? result.count : GRAPH_RERANK_PER_RESULT * K;
+        topk_entry entries[K];
+        topk heap;
+        topk_init(&heap, entries, K);
+        for (size_t i = 0; i < n; i++) {
+            uint32_t row = result.nearest[i].node;
+            const float *vector = row_of(s, row);
+            float inverse = flat_inverse_norm(s->space, vector), distance;
+            flat_distances(s->space, query, &vector, &inverse, 1, &distance);
+            (void)topk_push(&heap, distance, row);
+        }
+        for (size_t i = 0; i < heap.count; i++)
+            for (size_t j = 0; j < K; j++)
+                hits += (uint64_t)s->truth.places[q * s->truth.dims + j] == entries[i].key;
+    }
+    *compared /= (double)s->queries.rows;
+    return (double)hits / (double)(s->queries.rows * K);
+}
+
+static uint64_t hash_of(const graph *graph)
+{
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (size_t i = 0; i < (size_t)graph->count * graph->degree; i++)
+        hash = (hash ^ graph->links[i]) * 1099511628211u;
+    return hash;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 3) {
+        fprintf(stderr, "graph_rates FOLDER METRIC [degree=N] [effort=N] [limit=ROWS]\n");
+        return 2;
+    }
+    graph_options options = {.seed = 42};
+    size_t limit = SIZE_MAX;
+    for (int i = 3; i < argc; i++) {
+        if (sscanf(argv[i], "degree=%u", &options.degree) == 1) continue;
+        if (sscanf(argv[i], "effort=%u", &options.effort) == 1) continue;
+        if (sscanf(argv[i], "limit=%zu", &limit) == 1) continue;
+        fprintf(stderr, "graph_rates: %s?\n", argv[i]);
+        return 2;
+    }
+    set s = {0};
+    open_set(&s, argv[1], argv[2], limit);
+    uint32_t count = (uint32_t)s.base.rows;
+    graph_builder *builder;
+    double began = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    must(graph_builder_new(memory_default(), s.space, s.centre, count, &options, &builder), "new");
+    double made = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    for (uint32_t i = 0; i < count; i++)
+        graph_builder_measure(builder, row_of(&s, i));
+    for (uint32_t i = 0; i < count; i++)
+        graph_builder_add(builder, row_of(&s, i));
+    double encoded = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    double wall = bench_seconds(CLOCK_MONOTONIC);
+    link_all(builder);
+    double linked = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    graph graph;
+    graph_builder_result(builder, &graph);
+    printf("%u x %zu: memory %.3f ms, codes %.3f s, graph %.3f s CPU, %.3f s wall, hash %016llx\n",
+           count, s.base.dims, 1e3 * (made - began), encoded - made, linked - encoded,
+           bench_seconds(CLOCK_MONOTONIC) - wall, (unsigned long long)hash_of(&graph));
+    for (size_t effort = 10; s.queries.rows > 0 && effort <= 320; effort *= 2) {
+        double compared, recall = recall_at(&s, &graph, effort, &compared);
+        printf("  effort %3zu: recall %.4f, %.0f codes\n", effort, recall, compared);
+    }
+    began = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    graph_builder_free(builder);
+    printf("  freed in %.3f ms\n", 1e3 * (bench_seconds(CLOCK_PROCESS_CPUTIME_ID) - began));
+    flat_space_free(s.space);
+    arena_fini(&s.scratch);
+    return 0;
+}
