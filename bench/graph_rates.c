@@ -1,11 +1,13 @@
 /* How fast a graph is built, how long its steps take, and what it finds:
  *
- *   graph_rates FOLDER METRIC [degree=N] [effort=N] [limit=ROWS] [hash]
+ *   graph_rates FOLDER METRIC [degree=N] [effort=N] [limit=ROWS] [kept=ROWS gone=ROWS]
  *
- * FOLDER holds base.fvecs, query.fvecs and gt_METRIC.ivecs (bench/make_vectors); without the last
- * two only building is measured. One line a phase: process CPU time and the longest step by this
- * thread's CPU time; then recall@10 and codes compared by effort of the walk, reranked with
- * originals.
+ * FOLDER holds base.fvecs and query.fvecs (bench/make_vectors); without the latter only building is
+ * measured. One line a phase: process CPU time and the longest step by this thread's CPU time; then
+ * recall@10 of the first queries and codes compared by effort of the walk, reranked with originals.
+ *
+ * `kept` and `gone`: a graph is built over the first kept + gone rows, then one over all but those
+ * that are gone, which begins with the former's links.
  */
 #define _GNU_SOURCE
 #include <math.h>
@@ -17,10 +19,15 @@
 #define K 10u
 #define PHASES 16u
 
+#define QUERIES_MAX 400u
+
 typedef struct set {
-    vecs base, queries, truth;
+    vecs base, queries;
+    uint32_t *truth; /* K for each query */
     flat_space *space;
     float *centre;
+    uint32_t count; /* rows in the graph: all but those in [kept, kept + gone) */
+    uint32_t kept, gone;
     arena scratch;
 } set;
 
@@ -31,9 +38,9 @@ static void must(veer_status status, const char *what)
     exit(1);
 }
 
-static const float *row_of(const set *s, size_t row)
+static const float *row_of(const set *s, size_t node)
 {
-    return s->base.values + row * s->base.dims;
+    return s->base.values + (node < s->kept ? node : node + s->gone) * s->base.dims;
 }
 
 static bool has_file(const char *path)
@@ -41,6 +48,47 @@ static bool has_file(const char *path)
     FILE *file = fopen(path, "rb");
     if (file) fclose(file);
     return file != NULL;
+}
+
+static float distance_to(const set *s, const flat_query *query, uint32_t node)
+{
+    const float *vector = row_of(s, node);
+    float inverse = flat_inverse_norm(s->space, vector), distance;
+    flat_distances(s->space, query, &vector, &inverse, 1, &distance);
+    return distance;
+}
+
+static flat_query *query_of(set *s, size_t q)
+{
+    flat_query *query = NULL;
+    arena_reset(&s->scratch);
+    must(flat_query_new(s->space, s->queries.values + q * s->base.dims, 0, &s->scratch, &query),
+         "query");
+    return query;
+}
+
+static void find_truth(set *s)
+{
+    s->truth = calloc(s->queries.rows * K, sizeof *s->truth);
+    for (size_t q = 0; q < s->queries.rows; q++) {
+        flat_query *query = query_of(s, q);
+        topk_entry entries[K];
+        topk heap;
+        topk_init(&heap, entries, K);
+        for (uint32_t i = 0; i < s->count; i++)
+            (void)topk_push(&heap, distance_to(s, query, i), i);
+        for (size_t i = 0; i < heap.count; i++)
+            s->truth[q * K + i] = (uint32_t)entries[i].key;
+    }
+}
+
+static void find_centre(set *s)
+{
+    double *sum = calloc(s->base.dims, sizeof *sum);
+    for (uint32_t i = 0; i < s->count; i++)
+        flat_sum_add(s->space, row_of(s, i), sum);
+    must(flat_centre(s->space, sum, s->count, &s->scratch, s->centre), "centre");
+    free(sum);
 }
 
 static void open_set(set *s, const char *folder, const char *metric_name, size_t limit)
@@ -51,23 +99,14 @@ static void open_set(set *s, const char *folder, const char *metric_name, size_t
                                                             : VEER_METRIC_L2;
     snprintf(path, sizeof path, "%s/base.fvecs", folder);
     s->base = vecs_read(path);
-    snprintf(path, sizeof path, "%s/gt_%s.ivecs", folder, metric_name);
-    if (has_file(path) && limit >= s->base.rows) {
-        s->truth = vecs_read(path);
-        snprintf(path, sizeof path, "%s/query.fvecs", folder);
-        s->queries = vecs_read(path);
-    }
+    snprintf(path, sizeof path, "%s/query.fvecs", folder);
+    if (has_file(path)) s->queries = vecs_read(path);
+    if (s->queries.rows > QUERIES_MAX) s->queries.rows = QUERIES_MAX;
     if (limit < s->base.rows) s->base.rows = limit;
-    veer_error error;
     arena_init(&s->scratch, memory_default());
-    must(flat_space_new(memory_default(), (uint32_t)s->base.dims, metric, 42, &s->space, &error),
+    must(flat_space_new(memory_default(), (uint32_t)s->base.dims, metric, 42, &s->space, NULL),
          "space");
-    double *sum = calloc(s->base.dims, sizeof *sum);
     s->centre = calloc(flat_padded_dims(s->space), sizeof *s->centre);
-    for (size_t i = 0; i < s->base.rows; i++)
-        flat_sum_add(s->space, row_of(s, i), sum);
-    must(flat_centre(s->space, sum, s->base.rows, &s->scratch, s->centre), "centre");
-    free(sum);
 }
 
 static void link_all(graph_builder *builder)
@@ -95,10 +134,7 @@ static double recall_at(set *s, const graph *graph, size_t effort, double *compa
     size_t hits = 0;
     *compared = 0;
     for (size_t q = 0; q < s->queries.rows; q++) {
-        arena_reset(&s->scratch);
-        flat_query *query = NULL;
-        must(flat_query_new(s->space, s->queries.values + q * s->base.dims, 0, &s->scratch, &query),
-             "query");
+        flat_query *query = query_of(s, q);
         graph_result result;
         must(graph_search(s->space, graph, query, effort, &s->scratch, &result), "search");
         *compared += (double)result.compared;
@@ -108,15 +144,12 @@ static double recall_at(set *s, const graph *graph, size_t effort, double *compa
         topk heap;
         topk_init(&heap, entries, K);
         for (size_t i = 0; i < n; i++) {
-            uint32_t row = result.nearest[i].node;
-            const float *vector = row_of(s, row);
-            float inverse = flat_inverse_norm(s->space, vector), distance;
-            flat_distances(s->space, query, &vector, &inverse, 1, &distance);
-            (void)topk_push(&heap, distance, row);
+            uint32_t node = result.nearest[i].node;
+            (void)topk_push(&heap, distance_to(s, query, node), node);
         }
         for (size_t i = 0; i < heap.count; i++)
             for (size_t j = 0; j < K; j++)
-                hits += (uint64_t)s->truth.places[q * s->truth.dims + j] == entries[i].key;
+                hits += s->truth[q * K + j] == entries[i].key;
     }
     *compared /= (double)s->queries.rows;
     return (double)hits / (double)(s->queries.rows * K);
@@ -130,49 +163,93 @@ static uint64_t hash_of(const graph *graph)
     return hash;
 }
 
+static void add_all(set *s, graph_builder *builder)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        graph_builder_measure(builder, row_of(s, i));
+    for (uint32_t i = 0; i < s->count; i++)
+        graph_builder_add(builder, row_of(s, i));
+}
+
+/* Over the set, with a former graph's links where that is not NULL. */
+static graph_builder *build(set *s, const graph_options *options, const graph *former,
+                            const uint32_t *nodes, const char *what)
+{
+    graph_builder *builder;
+    find_centre(s);
+    double began = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    must(graph_builder_new(memory_default(), s->space, s->centre, s->count, options, &builder),
+         "new");
+    if (former) graph_builder_seed(builder, former, nodes);
+    double made = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    add_all(s, builder);
+    double encoded = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    double wall = bench_seconds(CLOCK_MONOTONIC);
+    link_all(builder);
+    double linked = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    wall = bench_seconds(CLOCK_MONOTONIC) - wall;
+    graph graph;
+    graph_builder_result(builder, &graph);
+    printf("%s, %u x %zu: memory %.3f ms, codes %.3f s, graph %.3f s CPU, %.3f s wall, "
+           "hash %016llx\n",
+           what, s->count, s->base.dims, 1e3 * (made - began), encoded - made, linked - encoded,
+           wall, (unsigned long long)hash_of(&graph));
+    if (s->queries.rows > 0) find_truth(s);
+    for (size_t effort = 10; s->queries.rows > 0 && effort <= 320; effort *= 2) {
+        double compared, recall = recall_at(s, &graph, effort, &compared);
+        printf("  effort %3zu: recall %.4f, %.0f codes\n", effort, recall, compared);
+    }
+    fflush(stdout);
+    free(s->truth);
+    s->truth = NULL;
+    return builder;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3) {
-        fprintf(stderr, "graph_rates FOLDER METRIC [degree=N] [effort=N] [limit=ROWS]\n");
+        fprintf(stderr, "graph_rates FOLDER METRIC [degree=N] [effort=N] [limit=ROWS] "
+                        "[kept=ROWS gone=ROWS]\n");
         return 2;
     }
     graph_options options = {.seed = 42};
     size_t limit = SIZE_MAX;
+    uint32_t kept = 0, gone = 0;
     for (int i = 3; i < argc; i++) {
         if (sscanf(argv[i], "degree=%u", &options.degree) == 1) continue;
         if (sscanf(argv[i], "effort=%u", &options.effort) == 1) continue;
         if (sscanf(argv[i], "limit=%zu", &limit) == 1) continue;
+        if (sscanf(argv[i], "kept=%u", &kept) == 1) continue;
+        if (sscanf(argv[i], "gone=%u", &gone) == 1) continue;
         fprintf(stderr, "graph_rates: %s?\n", argv[i]);
         return 2;
     }
     set s = {0};
     open_set(&s, argv[1], argv[2], limit);
-    uint32_t count = (uint32_t)s.base.rows;
-    graph_builder *builder;
-    double began = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
-    must(graph_builder_new(memory_default(), s.space, s.centre, count, &options, &builder), "new");
-    double made = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
-    for (uint32_t i = 0; i < count; i++)
-        graph_builder_measure(builder, row_of(&s, i));
-    for (uint32_t i = 0; i < count; i++)
-        graph_builder_add(builder, row_of(&s, i));
-    double encoded = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
-    double wall = bench_seconds(CLOCK_MONOTONIC);
-    link_all(builder);
-    double linked = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
-    graph graph;
-    graph_builder_result(builder, &graph);
-    printf("%u x %zu: memory %.3f ms, codes %.3f s, graph %.3f s CPU, %.3f s wall, hash %016llx\n",
-           count, s.base.dims, 1e3 * (made - began), encoded - made, linked - encoded,
-           bench_seconds(CLOCK_MONOTONIC) - wall, (unsigned long long)hash_of(&graph));
-    for (size_t effort = 10; s.queries.rows > 0 && effort <= 320; effort *= 2) {
-        double compared, recall = recall_at(&s, &graph, effort, &compared);
-        printf("  effort %3zu: recall %.4f, %.0f codes\n", effort, recall, compared);
+    uint32_t rows = (uint32_t)s.base.rows;
+    if (kept + gone > rows) return 2;
+    graph_builder *first = NULL;
+    graph former;
+    uint32_t *nodes = calloc(rows, sizeof *nodes);
+    if (kept > 0) {
+        s.count = kept + gone;
+        first = build(&s, &options, NULL, NULL, "former");
+        graph_builder_result(first, &former);
+        for (uint32_t i = 0; i < rows; i++)
+            nodes[i] = i < kept ? i : GRAPH_NONE;
     }
-    began = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
-    graph_builder_free(builder);
-    printf("  freed in %.3f ms\n", 1e3 * (bench_seconds(CLOCK_PROCESS_CPUTIME_ID) - began));
+    s.kept = kept;
+    s.gone = gone;
+    s.count = rows - gone;
+    graph_builder *fresh = build(&s, &options, NULL, NULL, "fresh");
+    if (first) graph_builder_free(build(&s, &options, &former, nodes, "reusing"));
+    double began = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    graph_builder_free(fresh);
+    printf("freed in %.3f ms\n", 1e3 * (bench_seconds(CLOCK_PROCESS_CPUTIME_ID) - began));
+    graph_builder_free(first);
     flat_space_free(s.space);
     arena_fini(&s.scratch);
+    free(s.centre);
+    free(nodes);
     return 0;
 }

@@ -40,6 +40,27 @@ static void measure_node(const void *context, const uint32_t *nodes, size_t coun
     graph_node_distances(from->builder, from->node, nodes, count, ranks);
 }
 
+void graph_rank(const graph_builder *b, uint32_t node, graph_near *near, size_t count)
+{
+    uint32_t nodes[GRAPH_DEGREE_MAX];
+    int32_t ranks[GRAPH_DEGREE_MAX];
+    for (size_t first = 0; first < count; first += GRAPH_DEGREE_MAX) {
+        size_t n = count - first < GRAPH_DEGREE_MAX ? count - first : GRAPH_DEGREE_MAX;
+        for (size_t i = 0; i < n; i++)
+            nodes[i] = near[first + i].node;
+        graph_node_distances(b, node, nodes, n, ranks);
+        for (size_t i = 0; i < n; i++)
+            near[first + i].rank = ranks[i];
+    }
+}
+
+/* Entries that are in the graph: those that were from the beginning come first. */
+static uint32_t entries_linked(const graph_builder *b)
+{
+    uint32_t linked = b->kept_entries + (b->linked - b->kept);
+    return linked < b->entries_count ? linked : b->entries_count;
+}
+
 /* The node's choice. */
 static void choose(graph_builder *b, graph_walk *walk, graph_near *near, uint32_t item)
 {
@@ -49,7 +70,7 @@ static void choose(graph_builder *b, graph_walk *walk, graph_near *near, uint32_
     walk->links = b->links;
     walk->stride = b->stride;
     walk->entries = b->entries;
-    walk->entries_count = b->linked < b->entries_count ? b->linked : b->entries_count;
+    walk->entries_count = entries_linked(b);
     walk->measure = measure_node;
     walk->context = &context;
     walk->capacity = b->options.effort;
@@ -90,8 +111,6 @@ static void link_back(graph_builder *b, graph_walk *walk, graph_near *near, uint
     uint32_t node = b->targets[item];
     uint32_t *list = graph_list(b, node);
     uint32_t length = graph_list_length(b, node);
-    uint32_t nodes[GRAPH_DEGREE_MAX];
-    int32_t ranks[GRAPH_DEGREE_MAX];
     size_t more = 0;
     for (uint32_t at = b->heads[node]; at != GRAPH_NONE; at = b->reverses[at].next)
         near[more++].node = b->reverses[at].from;
@@ -108,14 +127,7 @@ static void link_back(graph_builder *b, graph_walk *walk, graph_near *near, uint
     for (uint32_t i = 0; i < length; i++)
         near[more + i].node = list[i];
     size_t count = more + length;
-    for (size_t first = 0; first < count; first += GRAPH_DEGREE_MAX) {
-        size_t n = count - first < GRAPH_DEGREE_MAX ? count - first : GRAPH_DEGREE_MAX;
-        for (size_t i = 0; i < n; i++)
-            nodes[i] = near[first + i].node;
-        graph_node_distances(b, node, nodes, n, ranks);
-        for (size_t i = 0; i < n; i++)
-            near[first + i].rank = ranks[i];
-    }
+    graph_rank(b, node, near, count);
     graph_sort(near, count);
     graph_prune(b, node, near, count, false);
 }
@@ -133,8 +145,10 @@ static void begin_batch(graph_builder *b)
 
 void graph_batch_begin(graph_builder *b)
 {
-    memcpy(b->entries, b->order, b->entries_count * sizeof *b->entries);
-    b->linked = 1;
+    memcpy(b->entries, b->order, b->kept_entries * sizeof *b->entries);
+    memcpy(b->entries + b->kept_entries, b->order + b->kept,
+           (b->entries_count - b->kept_entries) * sizeof *b->entries);
+    b->linked = b->kept > 0 ? b->kept : 1;
     begin_batch(b);
 }
 
@@ -153,11 +167,10 @@ static void trim(graph_builder *b, graph_walk *walk, graph_near *near, uint32_t 
     (void)walk;
     uint32_t length = graph_list_length(b, node);
     if (length <= b->options.degree) return;
-    int32_t ranks[GRAPH_DEGREE_MAX];
     const uint32_t *list = graph_list(b, node);
-    graph_node_distances(b, node, list, length, ranks);
     for (uint32_t i = 0; i < length; i++)
-        near[i] = (graph_near){ranks[i], list[i]};
+        near[i].node = list[i];
+    graph_rank(b, node, near, length);
     graph_sort(near, length);
     graph_prune(b, node, near, length, true);
 }
@@ -188,6 +201,18 @@ veer_status graph_builder_step(graph_builder *b, const veer_pool *pool, bool *le
     switch (b->phase) {
     case GRAPH_LIFT:
         graph_lift_step(b);
+        break;
+    case GRAPH_NUMBER:
+        graph_number_step(b);
+        break;
+    case GRAPH_LISTS:
+        graph_lists_step(b, pool);
+        break;
+    case GRAPH_ORDER:
+        graph_order_step(b);
+        break;
+    case GRAPH_OTHERS:
+        graph_others_step(b);
         break;
     case GRAPH_FIND:
         find_step(b, pool);

@@ -26,6 +26,8 @@
 #define RANGE_MIN 0x1p-110
 
 #define LIFTS_A_STEP 8192u
+/* Candidates that are looked at in place of neighbours that are gone: no fewer. */
+#define NEAR_MIN 1024u
 
 void graph_node_distances(const graph_builder *b, uint32_t node, const uint32_t *others,
                           size_t count, int32_t *distances)
@@ -81,6 +83,7 @@ static bool allocate(graph_builder *b)
     b->nearest = memory_array(a, GRAPH_MEASURED_K, sizeof *b->nearest);
     /* A list and all links back of one batch, at the most. */
     b->near_capacity = b->stride + graph_batch_max(b->count);
+    if (b->near_capacity < NEAR_MIN) b->near_capacity = NEAR_MIN;
     bool has_lifts = flat_space_metric(b->space) == VEER_METRIC_DOT;
     if (has_lifts) b->lifts = memory_room(a, n, sizeof *b->lifts);
     return b->centre && b->work && b->codes && b->norms && b->links && b->order && b->heads &&
@@ -198,6 +201,14 @@ static void note_length(graph_builder *b, uint32_t node)
     if (b->norms[node] > b->longest_norm) b->longest_norm = b->norms[node];
 }
 
+static void begin_links(graph_builder *b)
+{
+    if (b->former)
+        graph_seed_begin(b);
+    else
+        graph_batch_begin(b);
+}
+
 void graph_builder_add(graph_builder *b, const float *vector)
 {
     if (b->coded == 0) b->step = choose_step(b);
@@ -213,8 +224,8 @@ void graph_builder_add(graph_builder *b, const float *vector)
     b->order[node] = b->order[place];
     b->order[place] = node;
     if (b->coded < b->count) return;
-    b->phase = b->lifts ? GRAPH_LIFT : GRAPH_FIND;
-    if (!b->lifts) graph_batch_begin(b);
+    b->phase = GRAPH_LIFT;
+    if (!b->lifts) begin_links(b);
 }
 
 /* The next lifts, from squared lengths, which are whole: the same on every machine. What is among
@@ -236,7 +247,7 @@ void graph_lift_step(graph_builder *b)
     }
     if (b->position < b->count) return;
     graph_forget(&b->walk);
-    graph_batch_begin(b);
+    begin_links(b);
 }
 
 /* ---------------------------------------------------------------- the result */

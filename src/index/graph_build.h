@@ -19,6 +19,10 @@
 
 typedef enum graph_phase {
     GRAPH_LIFT,    /* under dot: see graph_build.c */
+    GRAPH_NUMBER,  /* with a former graph: see graph_seed.c */
+    GRAPH_LISTS,   /* its links are taken over */
+    GRAPH_ORDER,   /* what is in it comes first */
+    GRAPH_OTHERS,  /* and the others behind that */
     GRAPH_FIND,    /* the batch's nodes find and choose their neighbours */
     GRAPH_REVERSE, /* the neighbours get links back */
     GRAPH_TRIM,    /* lists to their degree, and together */
@@ -72,6 +76,10 @@ struct graph_builder {
     graph_helper *helpers;
     size_t helpers_count, helpers_capacity;
 
+    const graph *former; /* NULL: there is none; the caller's */
+    const uint32_t *former_nodes;
+    uint32_t kept, kept_entries; /* of its nodes, and of those among the entries */
+
     graph_phase phase;
     uint32_t linked;         /* nodes of `order` that are in the graph */
     uint32_t batch_end;      /* the present batch is [linked, batch_end) */
@@ -107,7 +115,14 @@ uint32_t graph_items(const graph_builder *builder, const veer_pool *pool, uint32
 /* graph_build.c: some of the lifts; the first batch afterwards. */
 void graph_lift_step(graph_builder *builder);
 
-/* graph_batch.c: all nodes are added and lifted; the first batch. */
+/* graph_seed.c: takes over the former graph; the first batch afterwards. */
+void graph_seed_begin(graph_builder *builder);
+void graph_number_step(graph_builder *builder);
+void graph_lists_step(graph_builder *builder, const veer_pool *pool);
+void graph_order_step(graph_builder *builder);
+void graph_others_step(graph_builder *builder);
+
+/* graph_batch.c: the first batch of those that are not among the `kept`. */
 void graph_batch_begin(graph_builder *builder);
 uint32_t graph_batch_max(uint32_t count);
 
@@ -128,6 +143,9 @@ static inline uint32_t graph_list_length(const graph_builder *builder, uint32_t 
         length++;
     return length;
 }
+
+/* Sets the ranks of candidates to their distances from a node. */
+void graph_rank(const graph_builder *builder, uint32_t node, graph_near *near, size_t count);
 
 /* graph_prune.c: orders candidates by (rank, node); then writes at most the degree of well spread
  * ones to the node's list, and `fill`s it with the nearest of the others. Candidates are unique,

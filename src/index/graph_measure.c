@@ -56,10 +56,12 @@ static void measure(const void *context, const uint32_t *nodes, size_t count, in
         ranks[i] = -ranks[i];
 }
 
-/* From the end of the order: the nodes that came in last. Entries are at its beginning. */
+/* Spread over the order, so that nodes that a former graph had and those that came in later have
+ * their shares. */
 static query_context choose_query(graph_builder *b)
 {
-    query_context query = {b, b->order[b->count - 1 - b->measured_queries % b->count], NULL};
+    uint32_t place = (uint32_t)((uint64_t)b->measured_queries * b->count / QUERIES);
+    query_context query = {b, b->order[b->count - 1 - place], NULL};
     if (!b->lifts) return query;
     const int8_t *code = b->codes + (size_t)query.node * b->padded;
     int16_t *made = (int16_t *)(void *)(b->work + b->padded);
