@@ -99,6 +99,7 @@ void builder_free(builder *builder)
     }
     column_writer_free(builder->column);
     graph_builder_free(builder->graph);
+    builder_former_free(builder);
     memory_array_free(allocator, builder->order, builder->rows_capacity, sizeof *builder->order);
     memory_array_free(allocator, builder->ordered, builder->rows_capacity,
                       sizeof *builder->ordered);

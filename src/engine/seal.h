@@ -33,6 +33,9 @@ void builder_progress(const builder *builder, uint64_t *done, uint64_t *total);
 const sealed_entry *builder_entry(const builder *builder);
 /* Where row `row` of part `part` has gone, or ROW_NONE. */
 uint32_t builder_row(const builder *builder, size_t part, uint32_t row);
+/* After a merge has become part of the present version as the segment `fresh`: what helps to build
+ * its graphs (seal_former.c). */
+void builder_leave_former(builder *builder, sealed *fresh);
 /* The streams now belong to a generation: freeing the builder leaves them. */
 void builder_keep(builder *builder);
 

@@ -72,7 +72,9 @@ struct builder {
     uint32_t *vectors_of;     /* by place in the schema: how many vectors came out */
     double *sum;
     float *centre;
-    graph_builder *graph; /* of the present field */
+    graph_builder *graph;   /* of the present field */
+    uint32_t *former_nodes; /* by nodes of the former graph that it begins with: its nodes */
+    size_t former_count;
 
     sealed_entry entry;
     uint64_t done_work, total_work;
@@ -115,6 +117,10 @@ veer_status builder_finish_stream(builder *builder, uint32_t field, veer_error *
 veer_status builder_sum_step(builder *builder, const field *field, bool *done, veer_error *error);
 veer_status builder_codes_step(builder *builder, veer_error *error);
 veer_status builder_columns_step(builder *builder, veer_error *error);
+/* seal_former.c: gives the field's graph the links of a former one, where there is one. */
+veer_status builder_former_step(builder *builder, const field *field, bool *done,
+                                veer_error *error);
+void builder_former_free(builder *builder);
 veer_status builder_graph_step(builder *builder, veer_error *error);
 
 #endif

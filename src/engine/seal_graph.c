@@ -11,6 +11,20 @@
 #define GRAPH_STEPS 4u                  /* of the graph's builder; each is some 100 us */
 #define GRAPH_SEED 42u
 
+/* What is done for a field, in this order. */
+enum {
+    GRAPH_FIND_VECTORS,
+    GRAPH_SUM,
+    GRAPH_MEMORY,
+    GRAPH_FORMER,
+    GRAPH_MEASURE_VECTORS,
+    GRAPH_ENCODE,
+    GRAPH_LINK,
+    GRAPH_STREAM,
+    GRAPH_PARTS, /* a section each */
+    GRAPH_END = GRAPH_PARTS + 6,
+};
+
 /* Begins a field; *wanted false: it needs no graph. */
 static veer_status begin_field(builder *builder, const field *field, bool *wanted, bool *done,
                                veer_error *error)
@@ -33,7 +47,7 @@ static veer_status new_graph(builder *builder, const field *field, veer_error *e
     return error_nomem(error, "a graph", builder->vectors_count);
 }
 
-/* Phases 3 and 4: every vector is shown to the graph. */
+/* Every vector is shown to the graph, twice. */
 static veer_status give_vectors(builder *builder, const field *field, bool *done, veer_error *error)
 {
     uint32_t left = builder_vectors_now(builder, field, GRAPH_FLOATS_A_STEP);
@@ -42,7 +56,7 @@ static veer_status give_vectors(builder *builder, const field *field, bool *done
         uint32_t n = left < FLAT_BLOCK_ROWS ? left : FLAT_BLOCK_ROWS;
         VEER_TRY(builder_originals(builder, builder->position, n, vectors, error));
         for (uint32_t i = 0; i < n; i++) {
-            if (builder->phase == 3)
+            if (builder->phase == GRAPH_MEASURE_VECTORS)
                 graph_builder_measure(builder->graph, vectors[i]);
             else
                 graph_builder_add(builder->graph, vectors[i]);
@@ -68,7 +82,6 @@ static veer_status link_some(builder *builder, bool *done, veer_error *error)
     return VEER_OK;
 }
 
-/* Phases 7 to 12: a section each. */
 static veer_status put_part(builder *builder, const field *field, bool *done, veer_error *error)
 {
     graph graph;
@@ -89,7 +102,7 @@ static veer_status put_part(builder *builder, const field *field, bool *done, ve
          (size_t)graph.count * graph.degree * sizeof *graph.links},
         {SECTION_GRAPH_ENTRIES, graph.entries, graph.entries_count * sizeof *graph.entries},
     };
-    size_t part = (size_t)builder->phase - 7;
+    size_t part = (size_t)builder->phase - GRAPH_PARTS;
     return builder_put_section(builder, parts[part].kind, field->id, parts[part].data,
                                parts[part].bytes, done, error);
 }
@@ -99,44 +112,46 @@ static veer_status finish_graph(builder *builder, const field *field, bool *done
     VEER_TRY(builder_finish_stream(builder, field->id, error));
     graph_builder_free(builder->graph);
     builder->graph = NULL;
+    builder_former_free(builder);
     *done = true;
     return VEER_OK;
 }
 
-/* Phases of a field: 0 find its vectors, 1 their sum, 2 the graph's memory, 3 measure, 4 encode,
- * 5 link, 6 the stream, 7 to 12 its sections, 13 its end. */
 static veer_status field_step(builder *builder, const field *field, bool *is_last,
                               veer_error *error)
 {
     bool done = true, wanted = true;
     switch (builder->phase) {
-    case 0:
+    case GRAPH_FIND_VECTORS:
         VEER_TRY(begin_field(builder, field, &wanted, &done, error));
         break;
-    case 1:
+    case GRAPH_SUM:
         VEER_TRY(builder_sum_step(builder, field, &done, error));
         break;
-    case 2:
+    case GRAPH_MEMORY:
         VEER_TRY(new_graph(builder, field, error));
         break;
-    case 3:
-    case 4:
+    case GRAPH_FORMER:
+        VEER_TRY(builder_former_step(builder, field, &done, error));
+        break;
+    case GRAPH_MEASURE_VECTORS:
+    case GRAPH_ENCODE:
         VEER_TRY(give_vectors(builder, field, &done, error));
         break;
-    case 5:
+    case GRAPH_LINK:
         VEER_TRY(link_some(builder, &done, error));
         break;
-    case 6:
+    case GRAPH_STREAM:
         VEER_TRY(builder_open_stream(builder, "graph", STREAM_GRAPH, field->id, error));
         break;
-    case 13:
+    case GRAPH_END:
         VEER_TRY(finish_graph(builder, field, &done, error));
         break;
     default:
         VEER_TRY(put_part(builder, field, &done, error));
         break;
     }
-    *is_last = !wanted || (done && builder->phase == 13);
+    *is_last = !wanted || (done && builder->phase == GRAPH_END);
     builder->phase += done;
     return VEER_OK;
 }

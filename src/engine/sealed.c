@@ -200,6 +200,7 @@ void sealed_free(sealed *sealed)
         segment_close(sealed->derived[i]);
     segment_close(sealed->base);
     remove_streams(sealed);
+    sealed_drop_former(sealed);
     if (sealed->successor) segment_core_release(&sealed->successor->core);
     memory_array_free(allocator, sealed->derived, sealed->entry.derived_count,
                       sizeof *sealed->derived);

@@ -73,6 +73,13 @@ typedef struct sealed_vectors {
     atomic_bool graph_is_damaged; /* found while loading: as if there were none */
 } sealed_vectors;
 
+/* seal_former.c: a segment that has graphs, of which rows have gone here. */
+typedef struct sealed_former {
+    segment_core *core; /* held; NULL: there is none */
+    uint32_t *rows;     /* by its rows: the row here, or ROW_NONE */
+    uint32_t kept;      /* how many are here */
+} sealed_former;
+
 struct sealed {
     segment_core core;
     veer_database *database;
@@ -86,6 +93,7 @@ struct sealed {
     /* The same rows with other derived streams, which took its place; NULL: none did. It lives as
      * long as this one, and its streams with it: they have the base in common. */
     sealed *successor;
+    sealed_former former;           /* for the graphs that this one will have; background work's */
     atomic_bool goes_without_graph; /* building one has failed: not again before the next opening */
     thread_mutex lazy;
     _Atomic(sealed_vectors *) vectors[VEER_FIELDS_MAX]; /* by vector_slot */
@@ -100,6 +108,7 @@ void sealed_free(sealed *sealed);
 /* The former segment has left the present version, of which generation `from` attaches the
  * successor. Under the writer lock. */
 void sealed_replace(sealed *former, sealed *successor, uint64_t from);
+void sealed_drop_former(sealed *sealed);
 /* Whether every derived stream that the schema calls for is there. */
 bool sealed_is_complete(const sealed *sealed, const schema *schema);
 uint64_t sealed_bytes(const sealed *sealed); /* on storage */

@@ -370,12 +370,33 @@ done:
     return status;
 }
 
+/* The segment that a merge has made, if it is to have graphs, is left what helps to build them; one
+ * that has them needs that no more. */
+static void pass_graphs_on(veer_database *database, const struct job *job)
+{
+    if (job->kind == JOB_GRAPH) sealed_drop_former(job->parts[0].core->as.sealed);
+    if (job->kind != JOB_MERGE || database->options.graph_rows == 0) return;
+    version *present = version_acquire(database);
+    const collection_version *collection = version_collection(present, job->collection);
+    for (size_t i = 0; collection && i < collection->segments_count; i++) {
+        segment_core *core = collection->segments[i].core;
+        if (core->is_sealed &&
+            core->as.sealed->entry.number == builder_entry(job->builder)->number &&
+            sealed_wants_graph(core->as.sealed, collection->schema, database->options.graph_rows))
+            builder_leave_former(job->builder, core->as.sealed);
+    }
+    version_release(present);
+}
+
 static veer_status finish_job(veer_database *database, veer_error *error)
 {
     thread_mutex_lock(&database->writer);
     veer_status status = commit_locked(database, database->job, error);
     thread_mutex_unlock(&database->writer);
-    if (status == VEER_OK) work_abandon(database);
+    if (status == VEER_OK) {
+        pass_graphs_on(database, database->job);
+        work_abandon(database);
+    }
     return status;
 }
 
@@ -441,6 +462,7 @@ static veer_status next_job(veer_database *database, bool *idle, veer_error *err
         status = job_new(database, kind, present->collections[c], parts, count, error);
         if (kind == JOB_GRAPH && status == VEER_E_NOMEM) {
             atomic_store(&parts[0].core->as.sealed->goes_without_graph, true);
+            sealed_drop_former(parts[0].core->as.sealed);
             status = VEER_OK;
         }
     } else {
@@ -456,7 +478,11 @@ static veer_status next_job(veer_database *database, bool *idle, veer_error *err
 static veer_status fail_job(veer_database *database, veer_status status)
 {
     bool is_graph = database->job->kind == JOB_GRAPH;
-    if (is_graph) atomic_store(&database->job->parts[0].core->as.sealed->goes_without_graph, true);
+    if (is_graph) {
+        sealed *sealed = database->job->parts[0].core->as.sealed;
+        atomic_store(&sealed->goes_without_graph, true);
+        sealed_drop_former(sealed);
+    }
     work_abandon(database);
     return is_graph && status == VEER_E_NOMEM ? VEER_OK : status;
 }
