@@ -1,6 +1,7 @@
 /* How fast a graph is built, how long its steps take, and what it finds:
  *
  *   graph_rates FOLDER METRIC [degree=N] [effort=N] [limit=ROWS] [kept=ROWS gone=ROWS]
+ *               [threads=N]
  *
  * FOLDER holds base.fvecs and query.fvecs (bench/make_vectors); without the latter only building is
  * measured. One line a phase: process CPU time and the longest step by this thread's CPU time; then
@@ -13,6 +14,7 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "cli/cli_threads.h"
 #include "index/graph_build.h"
 #include "vecs_file.h"
 
@@ -109,6 +111,8 @@ static void open_set(set *s, const char *folder, const char *metric_name, size_t
     s->centre = calloc(flat_padded_dims(s->space), sizeof *s->centre);
 }
 
+static cli_threads *threads;
+
 static void link_all(graph_builder *builder)
 {
     double spent[PHASES] = {0}, longest[PHASES] = {0};
@@ -117,7 +121,8 @@ static void link_all(graph_builder *builder)
         graph_phase phase = builder->phase;
         double all = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
         double own = bench_seconds(CLOCK_THREAD_CPUTIME_ID);
-        must(graph_builder_step(builder, NULL, &left), "step");
+        must(graph_builder_step(builder, threads ? cli_threads_pool(threads) : NULL, &left),
+             "step");
         own = bench_seconds(CLOCK_THREAD_CPUTIME_ID) - own;
         spent[phase] += bench_seconds(CLOCK_PROCESS_CPUTIME_ID) - all;
         if (own > longest[phase]) longest[phase] = own;
@@ -209,11 +214,12 @@ int main(int argc, char **argv)
 {
     if (argc < 3) {
         fprintf(stderr, "graph_rates FOLDER METRIC [degree=N] [effort=N] [limit=ROWS] "
-                        "[kept=ROWS gone=ROWS]\n");
+                        "[kept=ROWS gone=ROWS] [threads=N]\n");
         return 2;
     }
     graph_options options = {.seed = 42};
     size_t limit = SIZE_MAX;
+    size_t threads_count = 1;
     uint32_t kept = 0, gone = 0;
     for (int i = 3; i < argc; i++) {
         if (sscanf(argv[i], "degree=%u", &options.degree) == 1) continue;
@@ -221,9 +227,11 @@ int main(int argc, char **argv)
         if (sscanf(argv[i], "limit=%zu", &limit) == 1) continue;
         if (sscanf(argv[i], "kept=%u", &kept) == 1) continue;
         if (sscanf(argv[i], "gone=%u", &gone) == 1) continue;
+        if (sscanf(argv[i], "threads=%zu", &threads_count) == 1) continue;
         fprintf(stderr, "graph_rates: %s?\n", argv[i]);
         return 2;
     }
+    if (threads_count > 1) threads = cli_threads_new(threads_count);
     set s = {0};
     open_set(&s, argv[1], argv[2], limit);
     uint32_t rows = (uint32_t)s.base.rows;
@@ -251,5 +259,6 @@ int main(int argc, char **argv)
     arena_fini(&s.scratch);
     free(s.centre);
     free(nodes);
+    cli_threads_free(threads);
     return 0;
 }

@@ -262,6 +262,10 @@ VEER_API veer_status veer_index_remove(veer_index *index, const uint64_t *keys, 
  * then are its removed rows reclaimed. */
 VEER_API veer_status veer_index_optimize(veer_index *index, double budget_ms, bool *left,
                                          veer_error *error);
+/* Threads that veer_index_optimize shares its work with from now on; NULL: its own alone. Copied;
+ * what it points to must live as long. */
+VEER_API veer_status veer_index_set_pool(veer_index *index, const veer_pool *pool,
+                                         veer_error *error);
 /* For each of n queries (queries[n * dims]) the nearest k rows: keys[n * k] and
  * distances[n * k], nearest first; found[n] (may be NULL) says how many of the k each has,
  * min(k, accepted rows), and the places behind hold key UINT64_MAX and distance +infinity. */
@@ -467,6 +471,10 @@ VEER_API void veer_results_free(veer_results *results);
  * when nothing is left. Searching and writing go on meanwhile. */
 VEER_API veer_status veer_work(veer_database *database, double budget_ms, bool *left,
                                veer_error *error);
+/* Threads that background work shares graphs with from now on, whoever calls for it; NULL: the calling
+ * one alone. Copied; what it points to must live as long. Waits for a slice that is under way. */
+VEER_API veer_status veer_set_pool(veer_database *database, const veer_pool *pool,
+                                   veer_error *error);
 /* Seals what the log covers and recycles the log: after it, opening replays nothing. */
 VEER_API veer_status veer_checkpoint(veer_database *database, veer_progress progress, void *context,
                                      veer_error *error);

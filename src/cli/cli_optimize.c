@@ -11,6 +11,7 @@
 #include "cli_database.h"
 #include "cli_options.h"
 #include "cli_output.h"
+#include "cli_threads.h"
 
 typedef struct upkeep_figures {
     uint64_t generation;
@@ -132,6 +133,15 @@ static bool show_job(void *context, uint64_t done, uint64_t total)
     return progress_call(&progress->shown, done, total);
 }
 
+typedef struct optimize_options {
+    uint64_t threads;
+} optimize_options;
+
+static const cli_option optimize_table[] = {
+    {"threads", 0, CLI_INTEGER, offsetof(optimize_options, threads), "N", 1, VEER_THREADS_MAX,
+     "threads that build graphs (default 1); the result is the same"},
+};
+
 static int optimize(const cli_context *cli, const char *path, veer_database *database)
 {
     job_progress progress = {0};
@@ -155,20 +165,45 @@ static int optimize(const cli_context *cli, const char *path, veer_database *dat
     return status == VEER_OK ? CLI_OK : cli_fail_text(cli, status, "out of memory");
 }
 
+/* Makes the threads and gives them to the database. */
+static int start_threads(const cli_context *cli, uint64_t count, veer_database *database,
+                         cli_threads **threads)
+{
+    veer_error error = {0};
+    if (count < 2) {
+        return CLI_OK;
+    }
+    *threads = cli_threads_new((size_t)count);
+    if (*threads == NULL) {
+        return cli_fail_text(cli, VEER_E_NOMEM, "the system has no more threads");
+    }
+    if (veer_set_pool(database, cli_threads_pool(*threads), &error) != VEER_OK) {
+        return cli_fail(cli, &error);
+    }
+    return CLI_OK;
+}
+
 static int run(cli_context *cli, int argc, char **argv)
 {
     cli_database database = {0};
+    optimize_options options = {.threads = 1};
+    cli_threads *threads = NULL;
     int positionals = 0;
-    int code = cli_parse(cli, argc, argv, NULL, &positionals);
+    int code = cli_parse(cli, argc, argv, &options, &positionals);
     if (code != CLI_GO) {
         return code;
     }
     code = cli_open(cli, argv[0], CLI_WRITE, &database);
     if (code == CLI_OK) {
+        code = start_threads(cli, options.threads, database.database, &threads);
+    }
+    if (code == CLI_OK) {
         cli_catch_interrupts();
         code = optimize(cli, argv[0], database.database);
     }
-    return cli_finish(cli, cli_close(cli, &database, code));
+    code = cli_finish(cli, cli_close(cli, &database, code));
+    cli_threads_free(threads);
+    return code;
 }
 
 const cli_command command_optimize = {
@@ -180,7 +215,9 @@ const cli_command command_optimize = {
         "segments that are large enough for one: after it searches are as fast as they get. "
         "It may be interrupted; the next run goes on. To merge everything into as few segments as "
         "possible and drop deleted rows, use veer compact.",
-    .examples = "veer optimize pages.veer",
+    .examples = "veer optimize pages.veer --threads 8",
+    .options = optimize_table,
+    .options_count = sizeof optimize_table / sizeof optimize_table[0],
     .positionals_min = 1,
     .positionals_max = 1,
     .run = run,

@@ -280,6 +280,7 @@ struct veer_database {
     size_t collections_count, collections_capacity;
 
     thread_mutex work; /* one slice of background work at a time */
+    veer_pool pool;    /* of the caller's; run NULL: none */
     struct job *job;   /* what is being sealed or merged, or NULL */
     bool wants_compact;
     bool wants_optimize; /* its checkpoint has begun */
@@ -300,6 +301,9 @@ struct veer_snapshot {
     veer_database *database;
     version *version;
 };
+
+/* Copies a pool (NULL: none) that is valid. */
+veer_status pool_take(const veer_pool *from, veer_pool *to, veer_error *error);
 
 /* Every public handle counts, so that veer_close can refuse. */
 void database_handle_opened(veer_database *database);

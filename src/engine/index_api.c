@@ -115,6 +115,15 @@ veer_status veer_index_remove(veer_index *index, const uint64_t *keys, size_t n,
     return VEER_OK;
 }
 
+veer_status veer_index_set_pool(veer_index *index, const veer_pool *pool, veer_error *error)
+{
+    if (index == NULL) return missing("veer_index_set_pool", "index", error);
+    veer_pool taken;
+    VEER_TRY(pool_take(pool, &taken, error));
+    flat_index_set_pool(index->rows, &taken);
+    return VEER_OK;
+}
+
 veer_status veer_index_optimize(veer_index *index, double budget_ms, bool *left, veer_error *error)
 {
     if (left != NULL) *left = false;

@@ -73,7 +73,7 @@ static veer_status link_some(builder *builder, bool *done, veer_error *error)
 {
     bool left = true;
     for (uint32_t i = 0; i < GRAPH_STEPS && left; i++) {
-        if (graph_builder_step(builder->graph, NULL, &left) != VEER_OK)
+        if (graph_builder_step(builder->graph, &builder->database->pool, &left) != VEER_OK)
             return error_nomem(error, "a graph", builder->vectors_count);
     }
     builder->done_work =

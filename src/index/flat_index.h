@@ -41,6 +41,8 @@ size_t flat_index_remove(flat_index *index, const uint64_t *keys, size_t n);
 /* The row's vector as it was given, valid until the next change, or NULL. */
 const float *flat_index_find(const flat_index *index, uint64_t key);
 
+/* Threads that help to build the graph; run NULL: none. */
+void flat_index_set_pool(flat_index *index, const veer_pool *pool);
 /* One piece of upkeep, some milliseconds at most. `left`: whether anything is left to do. */
 veer_status flat_index_step(flat_index *index, bool *left, veer_error *error);
 

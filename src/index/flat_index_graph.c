@@ -172,6 +172,6 @@ veer_status flat_graph_step(flat_index *index)
         show_rows(index);
         return VEER_OK;
     }
-    VEER_TRY(graph_builder_step(g->builder, NULL, &left));
+    VEER_TRY(graph_builder_step(g->builder, &index->pool, &left));
     return left ? VEER_OK : finish_some(index);
 }

@@ -124,7 +124,7 @@ void graph_builder_seed(graph_builder *builder, const graph *former, const uint3
 /* Originals as given. */
 void graph_builder_measure(graph_builder *builder, const float *vector);
 void graph_builder_add(graph_builder *builder, const float *vector);
-/* Some hundred microseconds of work, with a pool (NULL: none) some milliseconds of it by each of its
+/* Some hundred microseconds of work, with a pool (NULL, or run NULL: none) some milliseconds of it by each of its
  * threads; `left` is false when the graph is complete. */
 veer_status graph_builder_step(graph_builder *builder, const veer_pool *pool, bool *left);
 /* 0 to 1: the part of the work that is done. */

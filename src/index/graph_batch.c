@@ -195,8 +195,9 @@ static void trim_step(graph_builder *b, const veer_pool *pool)
     graph_reach_begin(b);
 }
 
-veer_status graph_builder_step(graph_builder *b, const veer_pool *pool, bool *left)
+veer_status graph_builder_step(graph_builder *b, const veer_pool *threads, bool *left)
 {
+    const veer_pool *pool = threads && threads->run && threads->threads > 1 ? threads : NULL;
     veer_status status = VEER_OK;
     switch (b->phase) {
     case GRAPH_LIFT:

@@ -79,7 +79,7 @@ void graph_helpers_free(graph_builder *b)
 void graph_share(graph_builder *b, const veer_pool *pool, uint32_t first, uint32_t end,
                  graph_handle *handle)
 {
-    if (pool && pool->threads > 1) add_helpers(b, pool->threads - 1);
+    if (pool) add_helpers(b, pool->threads - 1);
     size_t threads = threads_of(b, pool);
     if (!pool || threads < 2 || end - first <= ITEMS_AT_ONCE) {
         for (uint32_t item = first; item < end; item++)
