@@ -284,10 +284,13 @@ void world_search(world *w, const world_query *query, const float *vector, world
     veer_status status;
     veer_results *results = NULL;
     int n = snprintf(request, sizeof request,
-                     "{\"k\":%u,\"recall\":%g,\"vector\":\"%s\",\"exact\":%s,\"select\":false,"
-                     "\"explain\":true",
-                     query->k, query->recall > 0 ? query->recall : 0.95, query->on_w ? "w" : "v",
-                     query->is_exact ? "true" : "false");
+                     "{\"k\":%u,\"vector\":\"%s\",\"exact\":%s,\"select\":false,\"explain\":true",
+                     query->k, query->on_w ? "w" : "v", query->is_exact ? "true" : "false");
+    if (query->effort > 0)
+        n += snprintf(request + n, sizeof request - (size_t)n, ",\"effort\":%u", query->effort);
+    else
+        n += snprintf(request + n, sizeof request - (size_t)n, ",\"recall\":%g",
+                      query->recall > 0 ? query->recall : 0.95);
     if (query->by)
         n += snprintf(request + n, sizeof request - (size_t)n, ",\"filter\":\"%s < %d\"", query->by,
                       query->below);

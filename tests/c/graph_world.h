@@ -50,10 +50,11 @@ void world_settle(world *w);
 
 typedef struct world_query {
     uint32_t k;
-    double recall;  /* 0: the default */
-    const char *by; /* NULL: no filter; else "chance" or "first" */
-    int below;      /* of the filter */
-    bool on_w;      /* searches w, else v */
+    double recall;   /* 0: the default */
+    uint32_t effort; /* of walks, in place of the recall */
+    const char *by;  /* NULL: no filter; else "chance" or "first" */
+    int below;       /* of the filter */
+    bool on_w;       /* searches w, else v */
     bool is_exact;
     const world_row *rows; /* NULL: the present ones; those of a snapshot */
     veer_snapshot *snapshot;
