@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import {
   fails,
+  misused,
   folder,
   fvecs,
   ok,
@@ -89,6 +90,32 @@ test('optimize seals, builds the graph that is due, and says so; then nothing is
   ok(['backup', db, path('b.pack')]);
   fails(['optimize', path('b.pack')], 'READONLY', /./);
   fails(['optimize', path('none')], 'NOTFOUND', /none/);
+});
+
+test('optimize gives the same graph by any number of threads', (t) => {
+  const { path, write } = folder(t);
+  const many = write('v.fvecs', fvecs(randomVectors(20_000, 8, 34)));
+  const walks = ['1', '3'].map((threads) => {
+    const db = path(`db${threads}`);
+    ok(['import', db, many, '--create', '--metric', 'l2', '--no-checkpoint']);
+    assert.match(ok(['optimize', db, '--threads', threads]), /1 graph built/);
+    const found = okLines([
+      'search',
+      db,
+      '-q',
+      many,
+      '-n',
+      '300',
+      '--recall',
+      '0.5',
+      '-k',
+      '5',
+      '--json',
+    ]);
+    return found.map(({ rows }) => rows);
+  });
+  assert.deepEqual(walks[1], walks[0]);
+  misused(['optimize', path('db1'), '--threads', '0'], /threads/);
 });
 
 test('info: a table for people, everything as JSON', (t) => {
