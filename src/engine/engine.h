@@ -282,6 +282,7 @@ struct veer_database {
     thread_mutex work; /* one slice of background work at a time */
     veer_pool pool;    /* of the caller's; run NULL: none */
     struct job *job;   /* what is being sealed or merged, or NULL */
+    struct job *aside; /* a graph that goes on when checkpoints leave time, or NULL */
     bool wants_compact;
     bool wants_optimize; /* its checkpoint has begun */
     bool gives_back;     /* space of removed streams or of the log, in pieces */

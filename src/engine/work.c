@@ -207,6 +207,26 @@ static void job_free(veer_database *database, struct job *job)
 void work_abandon(veer_database *database)
 {
     job_free(database, database->job);
+    job_free(database, database->aside);
+    database->job = database->aside = NULL;
+}
+
+static void end_job(veer_database *database)
+{
+    job_free(database, database->job);
+    database->job = NULL;
+}
+
+/* Before a checkpoint: a graph is set aside, what else is under way can be done again. Otherwise
+ * no graph would ever be finished under steady writing. */
+static void make_way(veer_database *database)
+{
+    if (!database->job || database->job->kind == JOB_SEAL) return;
+    if (database->job->kind != JOB_GRAPH || database->aside) {
+        end_job(database);
+        return;
+    }
+    database->aside = database->job;
     database->job = NULL;
 }
 
@@ -395,7 +415,7 @@ static veer_status finish_job(veer_database *database, veer_error *error)
     thread_mutex_unlock(&database->writer);
     if (status == VEER_OK) {
         pass_graphs_on(database, database->job);
-        work_abandon(database);
+        end_job(database);
     }
     return status;
 }
@@ -439,6 +459,27 @@ static bool checkpoint_under_way(veer_database *database)
     return is;
 }
 
+/* Whether the graph that was set aside may go on now: where its segment is gone it is given up, and
+ * merges and repairs come first as long as they leave the segment alone. */
+static bool resume_aside(veer_database *database, const version *present)
+{
+    struct job *job = database->aside;
+    const collection_version *own = version_collection(present, job->collection);
+    size_t own_first, c, first, count;
+    merge_reason why;
+    if (!own || !find_parts(own, job, &own_first)) {
+        job_free(database, job);
+        database->aside = NULL;
+        return false;
+    }
+    if (merge_choose(present, database->wants_compact, 0, &c, &first, &count, &why) &&
+        (present->collections[c] != own || own_first < first || own_first >= first + count))
+        return false;
+    database->job = job;
+    database->aside = NULL;
+    return true;
+}
+
 /* Begins the next job or ends the checkpoint; *idle when there is nothing. */
 static veer_status next_job(veer_database *database, bool *idle, veer_error *error)
 {
@@ -453,6 +494,8 @@ static veer_status next_job(veer_database *database, bool *idle, veer_error *err
                          &present->collections[c]->segments[first], 1, error);
     } else if (checkpoint) {
         status = end_checkpoint(database, error);
+    } else if (database->aside && resume_aside(database, present)) {
+        status = VEER_OK;
     } else if (merge_choose(present, database->wants_compact, database->options.graph_rows, &c,
                             &first, &count, &why)) {
         job_kind kind = why == MERGE_REPAIR  ? JOB_REPAIR
@@ -483,7 +526,7 @@ static veer_status fail_job(veer_database *database, veer_status status)
         atomic_store(&sealed->goes_without_graph, true);
         sealed_drop_former(sealed);
     }
-    work_abandon(database);
+    end_job(database);
     return is_graph && status == VEER_E_NOMEM ? VEER_OK : status;
 }
 
@@ -491,11 +534,19 @@ static veer_status fail_job(veer_database *database, veer_status status)
 static veer_status slice(veer_database *database, bool *idle, veer_error *error)
 {
     *idle = false;
-    if (!database->job) return next_job(database, idle, error);
+    if (database->job && database->job->kind == JOB_GRAPH && checkpoint_under_way(database))
+        make_way(database);
     bool done = false;
-    veer_status status = builder_step(database->job->builder, &done, error);
+    bool has_begun = database->job != NULL;
+    veer_status status = has_begun ? builder_step(database->job->builder, &done, error)
+                                   : next_job(database, idle, error);
     if (status == VEER_OK && done) status = finish_job(database, error);
-    if (status == VEER_OK || status == VEER_PENDING) return status;
+    if (status == VEER_E_NOMEM && database->aside) {
+        /* It holds much; what was tried is tried again. */
+        work_abandon(database);
+        return VEER_OK;
+    }
+    if (status == VEER_OK || status == VEER_PENDING || !has_begun) return status;
     return fail_job(database, status);
 }
 
@@ -507,7 +558,8 @@ const char *work_step_name(const veer_database *database)
 bool work_is_left(veer_database *database)
 {
     if (store_is_readonly(database->store)) return false;
-    if (database->job || database->wants_compact || database->gives_back) return true;
+    if (database->job || database->aside || database->wants_compact || database->gives_back)
+        return true;
     if (checkpoint_under_way(database)) return true;
     version *present = version_acquire(database);
     size_t c, first, count;
@@ -583,8 +635,8 @@ static bool is_stopped(void *context)
 static veer_status checkpoint_locked(veer_database *database, veer_progress progress, void *context,
                                      veer_error *error)
 {
-    /* A merge under way can be done again; the checkpoint comes first. */
-    if (database->job && database->job->kind != JOB_SEAL) work_abandon(database);
+    /* The checkpoint comes first. */
+    make_way(database);
     for (int round = 0; round < 2; round++) {
         thread_mutex_lock(&database->writer);
         bool under_way = store_checkpoint_under_way(database->store);
@@ -687,7 +739,7 @@ veer_status work_make_room(veer_database *database, veer_error *error)
     thread_mutex_unlock(&database->writer);
     if (!is_full) return VEER_OK;
     thread_mutex_lock(&database->work);
-    if (database->job && database->job->kind != JOB_SEAL) work_abandon(database);
+    make_way(database);
     long_work work = {database, NULL, NULL, true, false};
     veer_status status =
         checkpoint_under_way(database) ? work_until(database, is_stopped, &work, error) : VEER_OK;

@@ -1,6 +1,6 @@
 /* Graphs of merged segments, which begin with the links of the largest part's: the same however the
  * work is cut and by however many threads, built from nothing after a kill, and after every row was
- * replaced many times as good as one that is.
+ * replaced many times as good as one that is. Graphs that checkpoints interrupt.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -214,11 +214,54 @@ static void test_turnover(void **state)
     io_memory_free(&io);
 }
 
+/* Rows come in all the time and are sealed before a graph could be built in one go: by checkpoints that
+ * are asked for, and by a log that is full. It is built all the same. */
+static void test_steady_writing(void **state)
+{
+    (void)state;
+    static const char *const all_options[] = {
+        "{\"create\":true,\"sync\":\"none\",\"graphRows\":2500}",
+        "{\"create\":true,\"sync\":\"none\",\"graphRows\":2500,\"walBytes\":1048576}",
+    };
+    for (size_t i = 0; i < TEST_COUNT(all_options); i++) {
+        world w;
+        veer_io io;
+        veer_error error;
+        bool left = true;
+        uint32_t rounds = 0, graphs;
+        check_status(io_memory_new(memory_default(), &io, &error), &error);
+        world_new(&w, &io, no_graphs, VEER_METRIC_L2, 9000);
+        world_put(&w, 0, 3000, 0);
+        check_status(veer_compact(w.database, NULL, NULL, &error), &error);
+        world_close(&w);
+        check_status(world_open(&w, all_options[i], &error), &error);
+        for (uint32_t at = 3000; world_graphs(&io) == 0; rounds++) {
+            assert_true(rounds < 400);
+            for (uint32_t put = 0; put < (i == 0 ? 20u : 2000u); put += 20, at += 20)
+                world_put(&w, at % 9000, at % 9000 + 20, 0);
+            if (i == 0) check_status(veer_checkpoint(w.database, NULL, NULL, &error), &error);
+            for (uint32_t n = 0; n < (i == 0 ? 20u : 150u); n++)
+                check_status(veer_work(w.database, 0, &left, &error), &error);
+            if (at >= 8900) at = 3000;
+        }
+        print_message("%u rounds until there was a graph\n", rounds);
+        assert_true(rounds > 4);
+        world_settle(&w);
+        const world_query query = {.k = 10, .recall = 0.85};
+        assert_true(world_recall(&w, &query, 60, &graphs) >= 0.8);
+        assert_true(graphs > 0);
+        world_free(&w);
+        check_database(&io);
+        io_memory_free(&io);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ways),
         cmocka_unit_test(test_turnover),
+        cmocka_unit_test(test_steady_writing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
