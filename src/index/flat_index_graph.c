@@ -6,7 +6,7 @@
  * become nodes that are passed through. Rows that come are not among the nodes.
  *
  * A former graph whose rows have holes has to go before its holes can be closed: between that and
- * the next one's completion codes are scanned.
+ * the next one's completion codes are scanned. Where it has none, the next one begins with its links.
  */
 #include "base/bitset.h"
 #include "base/memory.h"
@@ -19,8 +19,7 @@
 #define BYTES_A_STEP ((size_t)512 << 10)
 
 /* Holes and rows beside the graph, together, from which it is built anew: 1 / so many of its rows.
- * Rebuilding after each growth by a quarter is 5 times the work of building once; until then at
- * most a fifth of the rows is scanned. */
+ * Until then at most a fifth of the rows is scanned. */
 #define STALE_SHARE 4u
 
 uint64_t flat_graph_layout(const flat_index *index, const graph *graph, uint64_t bytes[GRAPH_PARTS])
@@ -108,6 +107,8 @@ static veer_status begin(flat_index *index)
     graph_options options = {.seed = index->seed};
     VEER_TRY(graph_builder_new(index->allocator, index->space, index->centres[index->newest].values,
                                (uint32_t)index->rows, &options, &g->builder));
+    /* A graph that is stale has no holes here: upkeep drops it first where it has. */
+    if (g->graph.count > 0) graph_builder_seed(g->builder, &g->graph, NULL);
     g->building = (uint32_t)index->rows;
     g->shown = 0;
     return VEER_OK;

@@ -66,7 +66,7 @@ struct flat_index {
     uint64_t graph_rows; /* live rows from which a graph is built; 0: never */
     flat_graph graph;
     veer_pool pool; /* run NULL: none */
-    arena encoder; /* holds enough for encoding: that never fails */
+    arena encoder;  /* holds enough for encoding: that never fails */
 };
 
 /* Rows in a chunk for these dims: a constant of the format. */

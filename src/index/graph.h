@@ -118,8 +118,8 @@ veer_status graph_builder_new(const veer_allocator *allocator, const flat_space 
                               graph_builder **builder);
 void graph_builder_free(graph_builder *builder);
 /* Begins with the links of a former graph over vectors of which many are the same: nodes[its count]
- * has the new number of each, GRAPH_NONE for what is gone; no number twice. Both stay until the
- * steps are done. Only nodes that are not in it are searched for. Before the last vector is added. */
+ * has the new number of each, GRAPH_NONE for what is gone; no number twice. NULL: all are there under
+ * their numbers. Both stay until the steps are done. Only nodes that are not in it are searched for. Before the last vector is added. */
 void graph_builder_seed(graph_builder *builder, const graph *former, const uint32_t *nodes);
 /* Originals as given. */
 void graph_builder_measure(graph_builder *builder, const float *vector);

@@ -29,6 +29,11 @@ void graph_builder_seed(graph_builder *b, const graph *former, const uint32_t *n
     b->former_nodes = nodes;
 }
 
+static uint32_t new_number(const graph_builder *b, uint32_t former)
+{
+    return b->former_nodes ? b->former_nodes[former] : former;
+}
+
 void graph_seed_begin(graph_builder *b)
 {
     b->phase = GRAPH_NUMBER;
@@ -40,7 +45,7 @@ void graph_number_step(graph_builder *b)
     uint32_t left = b->former->count - b->position;
     uint32_t end = b->position + (left < NUMBER_A_STEP ? left : NUMBER_A_STEP);
     for (; b->position < end; b->position++) {
-        uint32_t node = b->former_nodes[b->position];
+        uint32_t node = new_number(b, b->position);
         if (node != GRAPH_NONE) b->heads[node] = b->position;
     }
     if (b->position < b->former->count) return;
@@ -68,7 +73,7 @@ static void add_gone(candidates *c, uint32_t node)
 static void add_candidates(candidates *c, const uint32_t *nodes, size_t count)
 {
     for (size_t i = 0; i < count && nodes[i] != GRAPH_NONE; i++) {
-        uint32_t node = c->builder->former_nodes[nodes[i]];
+        uint32_t node = new_number(c->builder, nodes[i]);
         if (node == GRAPH_NONE)
             add_gone(c, nodes[i]);
         else if (c->count < c->builder->near_capacity && graph_visit(c->walk, node))
