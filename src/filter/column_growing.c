@@ -81,6 +81,7 @@ void column_free(column *freed)
 {
     if (freed == NULL) return;
     if (freed->is_sealed) {
+        sealed_steps_free((sealed_column *)freed);
         memory_free(freed->allocator, freed, sizeof(sealed_column));
     } else {
         growing_free((growing_column *)freed);
@@ -175,7 +176,8 @@ size_t column_rows(const column *asked)
 
 size_t column_memory(const column *asked)
 {
-    if (asked->is_sealed) return sizeof(sealed_column);
+    if (asked->is_sealed)
+        return sizeof(sealed_column) + sealed_steps_bytes((const sealed_column *)asked);
     return atomic_load_explicit(&((const growing_column *)asked)->bytes, memory_order_relaxed);
 }
 

@@ -63,6 +63,7 @@ typedef struct sealed_column {
     const uint8_t *values;    /* number and time: f64 or i64, ascending */
     const uint8_t *ends;      /* number and time: u32, rows up to and with each value */
     const uint8_t *sorted;    /* number and time: u32 rows by value, then row */
+    uint64_t *steps;          /* column_steps.c; NULL: none */
     const uint8_t *text_ends; /* keyword: u64 */
     const uint8_t *data_ends; /* keyword: u64 */
     const uint8_t *counts;    /* keyword: u32 rows of each value */
@@ -91,6 +92,15 @@ static inline const keyword_list *growing_list(const growing_column *growing, ui
 {
     return stable_at(&growing->lists, code & ~GROWING_SEVERAL);
 }
+
+/* column_steps.c: for number and time columns that have been checked. False: out of memory. */
+bool sealed_steps_new(sealed_column *sealed);
+void sealed_steps_free(sealed_column *sealed);
+size_t sealed_steps_bytes(const sealed_column *sealed);
+/* Writes words[bitset_words(rows)] with the sorted rows [first, end); false: it is no use for so few
+ * of them, or where not all rows are asked about, and nothing is written. */
+bool sealed_steps_between(const sealed_column *sealed, uint32_t first, uint32_t end, size_t rows,
+                          uint64_t *words);
 
 /* The rows of a keyword. */
 void sealed_keyword(const sealed_column *sealed, uint32_t index, bitmap_view *view);

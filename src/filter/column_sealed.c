@@ -307,6 +307,7 @@ veer_status column_open(const veer_allocator *allocator, column_type type, const
     seen = memory_array(allocator, words + 1, sizeof *seen); /* not nothing for no rows */
     if (seen == NULL) VEER_GOTO(error_nomem(error, "checking a column", words * sizeof *seen));
     VEER_GOTO(check_rows(sealed, bytes, seen, error));
+    if (!sealed_steps_new(sealed)) VEER_GOTO(error_nomem(error, "a column", rows / 4));
     *out = &sealed->base;
     sealed = NULL;
 done:

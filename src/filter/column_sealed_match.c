@@ -1,7 +1,7 @@
 /* Answers over sealed columns: a binary search, then the stored rows.
  *
- * Numbers and times: the matching values are one slice, and so are their rows; where it holds
- * more than half of the present rows, the others are taken away from the present ones instead.
+ * Numbers and times: the matching values are one slice, and so are their rows; where it is wide,
+ * most of them are known as sets (column_steps.c).
  * Keywords: the matching values' sets, read from their bytes straight into the words.
  *
  * Reads only what column_open has checked. Threads: any number of readers.
@@ -110,16 +110,6 @@ static void set_slice(const sealed_column *sealed, uint32_t first, uint32_t end,
     }
 }
 
-static void clear_slice(const sealed_column *sealed, uint32_t first, uint32_t end, size_t rows,
-                        uint64_t *words)
-{
-    const uint8_t *sorted = sealed->sorted;
-    for (size_t i = first; i < end; i++) {
-        uint32_t row = load_u32(sorted + 4 * i);
-        if (row < rows) bitset_clear(words, row);
-    }
-}
-
 static void or_keyword(const sealed_column *sealed, uint32_t index, size_t rows, uint64_t *words)
 {
     bitmap_view view;
@@ -138,13 +128,8 @@ static void match_between(const sealed_column *sealed, const column_query *query
         return;
     }
     slice_of(sealed, first_value, end_value, &first, &end);
-    if (end - first <= sealed->present / 2) {
+    if (!sealed_steps_between(sealed, first, end, rows, words))
         set_slice(sealed, first, end, rows, words);
-    } else {
-        bitmap_view_or(&sealed->presence, words, rows);
-        clear_slice(sealed, 0, first, rows, words);
-        clear_slice(sealed, end, sealed->present, rows, words);
-    }
 }
 
 /* The index of a value, or UINT32_MAX. */
