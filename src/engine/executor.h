@@ -32,9 +32,9 @@ typedef struct search_run {
     const float *centre;
     const uint64_t *live; /* bit 0 is ordinal `first`; NULL: all */
     uint32_t part, first, count;
-    const graph *graph; /* is walked instead of a scan; NULL: none, or it would cost more */
-    size_t effort;      /* of the walk */
-    size_t walks;       /* queries that it answered */
+    const graph *graph;  /* answers instead of a scan; NULL: none, or it would cost more */
+    graph_choice choice; /* how */
+    size_t walks;        /* queries that it answered */
 } search_run;
 
 /* Ordinals without codes. */
@@ -108,6 +108,8 @@ veer_status executor_plan(executor *run, veer_error *error);
 uint64_t executor_scan_estimate(const executor *run);
 uint64_t executor_walk_estimate(const executor *run);
 uint64_t executor_rerank_estimate(const executor *run);
+/* What a scan of these codes costs, in codes. */
+uint64_t executor_scan_cost(const executor *run, const search_run *codes);
 /* Compares every live ordinal in [first, end) of a part; `known` (may be NULL) learns the
  * distances. */
 veer_status executor_compare(executor *run, const flat_query *query, uint32_t part, uint32_t first,

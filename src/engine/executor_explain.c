@@ -32,12 +32,13 @@ static const search_run *planned_walk(const executor *run, size_t part)
     return NULL;
 }
 
-/* A walk that keeps fewer live nodes than results ends in a scan. */
+/* What is compared node by node is found as surely as anything that codes decide. */
 static double walk_recall(const executor *run, const search_run *walk)
 {
-    double share = (double)run->parts[walk->part].live_count / walk->count;
-    size_t effort = (size_t)((double)walk->effort * share);
-    return effort < run->wanted ? run->recall : graph_recall(walk->graph, run->wanted, effort);
+    const graph_choice *choice = &walk->choice;
+    return choice->way == GRAPH_COMPARE_ALLOWED
+               ? GRAPH_RECALL_MAX
+               : graph_recall(walk->graph, run->wanted, choice->effort);
 }
 
 /* Mean over the rows that may be results. */
@@ -74,7 +75,7 @@ static void put_walk(byte_writer *to, const executor *run, size_t index)
     const search_run *walk = planned_walk(run, index);
     json_bool(to, "walked", walk && walk->walks > 0);
     if (walk) {
-        json_unsigned(to, "effort", walk->effort);
+        json_unsigned(to, "effort", walk->choice.effort);
         json_real(to, "recall", walk_recall(run, walk));
     }
     if (!run->wants_verify) return;

@@ -18,8 +18,9 @@
 /* Measured with AVX2, filtered searches at k = 10: 40 ns a vector against 1.9 ns a code at 128
  * dimensions (60,000 rows), 62 ns against 4 ns at 384 (16,000 rows). */
 #define EXACT_CODES 24u
-/* Comparing this few always wins over making tables. */
-#define EXACT_ROWS_MIN 2048u
+/* Comparing this few always wins over anything, and over making tables for a scan. */
+#define EXACT_ROWS_MIN 256u
+#define TABLES_ROWS_MIN 2048u
 /* Candidates that a scan leaves to rerank, for each result that is wanted. */
 #define RERANK_PER_RESULT 8u
 #define RERANK_MIN 128u
@@ -104,32 +105,48 @@ uint64_t executor_scan_estimate(const executor *run)
     return in_blocks < codes ? in_blocks : codes;
 }
 
+uint64_t executor_scan_cost(const executor *run, const search_run *codes)
+{
+    uint64_t in_blocks = (uint64_t)run->parts[codes->part].live_count * FLAT_BLOCK_ROWS;
+    return (in_blocks < codes->count ? in_blocks : codes->count) +
+           executor_rerank_estimate(run) * EXACT_CODES;
+}
+
 uint64_t executor_rerank_estimate(const executor *run)
 {
     uint64_t reranked = RERANK_PER_RESULT * (uint64_t)run->wanted;
     return reranked > RERANK_MIN ? reranked : RERANK_MIN;
 }
 
-/* So few rows that the codes need not even be looked for. */
-static bool are_few(const executor *run)
+/* So few rows that comparing their originals always wins over making tables, or over coding the
+ * query for a graph. */
+static bool are_few(const executor *run, uint64_t few)
 {
-    uint64_t few = 8 * (uint64_t)run->wanted;
-    return run->matches <= (few > EXACT_ROWS_MIN ? few : EXACT_ROWS_MIN);
+    uint64_t least = 8 * (uint64_t)run->wanted;
+    return run->matches <= (few > least ? few : least);
 }
 
-/* Whether comparing every original costs less than codes and their reranking. */
-static bool exact_is_cheaper(const executor *run)
+/* What the plan costs, in codes. */
+static double planned_cost(const executor *run)
 {
-    return run->matches * EXACT_CODES <=
-           executor_scan_estimate(run) + executor_rerank_estimate(run) * EXACT_CODES;
+    double cost = 0;
+    bool scans = false;
+    for (size_t i = 0; i < run->runs_count; i++) {
+        const search_run *codes = &run->runs[i];
+        cost += codes->graph ? codes->choice.cost : 0;
+        scans |= codes->graph == NULL;
+    }
+    if (scans)
+        cost += (double)(executor_scan_estimate(run) + executor_rerank_estimate(run) * EXACT_CODES);
+    return cost;
 }
 
 veer_status executor_plan(executor *run, veer_error *error)
 {
     uint64_t wanted = run->k + run->offset;
     run->wanted = (size_t)(wanted < run->matches ? wanted : run->matches);
-    run->is_exact =
-        run->wants_exact || !field_has_codes(run->field) || (run->effort == 0 && are_few(run));
+    run->is_exact = run->wants_exact || !field_has_codes(run->field) ||
+                    (run->effort == 0 && are_few(run, EXACT_ROWS_MIN));
     if (run->is_exact) return VEER_OK;
     veer_status status = VEER_OK;
     for (uint32_t i = 0; i < run->collection->segments_count; i++) {
@@ -141,8 +158,11 @@ veer_status executor_plan(executor *run, veer_error *error)
             return one;
     }
     VEER_TRY(status);
-    bool must_walk = run->effort > 0 && executor_walk_estimate(run) > 0;
-    run->is_exact = run->runs_count == 0 || (!must_walk && (are_few(run) || exact_is_cheaper(run)));
+    bool has_graph = executor_walk_estimate(run) > 0;
+    bool must_walk = run->effort > 0 && has_graph;
+    bool is_cheaper = (double)run->matches * EXACT_CODES <= planned_cost(run);
+    bool are_too_few = !has_graph && are_few(run, TABLES_ROWS_MIN);
+    run->is_exact = run->runs_count == 0 || (!must_walk && (are_too_few || is_cheaper));
     return VEER_OK;
 }
 

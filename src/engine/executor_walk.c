@@ -1,21 +1,30 @@
-/* Graphs instead of scans, where that costs less for the recall that was asked (graph_plan).
+/* Graphs instead of scans, where that costs less for the recall that was asked: graph_plan where
+ * every node may be a result, else graph_choose.
  *
- * The walk: the nearest nodes by their codes are compared by their originals. Should there be fewer
- * results than the segment has matches (the filter excludes just what is near), the segment is
- * scanned after all.
+ * The nearest nodes by their codes are compared by their originals. Should a walk find fewer than the
+ * segment has matches, or see that the filter excludes just what is near, all matches are compared by
+ * their codes, or the segment is scanned after all, whichever costs less.
  */
-#include "base/bitset.h"
 #include "engine/executor.h"
 
 veer_status executor_plan_walk(executor *run, search_run *codes, veer_error *error)
 {
     const search_part *part = &run->parts[codes->part];
     const graph *graph = NULL;
+    graph_choice *choice = &codes->choice;
     if (run->recall > GRAPH_RECALL_MAX || codes->count < part->vectors.count) return VEER_OK;
     VEER_TRY(segment_graph(&part->vectors, &graph, error));
-    double share = (double)part->live_count / codes->count;
-    if (graph && graph_plan(graph, run->wanted, run->recall, share, codes->count, &codes->effort))
-        codes->graph = graph;
+    if (!graph) return VEER_OK;
+    if (!codes->live) {
+        choice->way = GRAPH_WALK;
+        if (graph_plan(graph, run->wanted, run->recall, 1, codes->count, &choice->effort))
+            codes->graph = graph;
+    } else {
+        double scan = (double)executor_scan_cost(run, codes);
+        if (graph_choose(run->space, graph, run->wanted, run->recall, part->live_count, scan,
+                         choice))
+            codes->graph = graph;
+    }
     return VEER_OK;
 }
 
@@ -24,8 +33,10 @@ veer_status executor_plan_effort(executor *run, search_run *codes, veer_error *e
     const search_part *part = &run->parts[codes->part];
     if (codes->count < part->vectors.count) return VEER_OK;
     VEER_TRY(segment_graph(&part->vectors, &codes->graph, error));
-    codes->effort = run->effort > run->wanted ? run->effort : run->wanted;
-    if (codes->effort > codes->count) codes->effort = codes->count;
+    size_t effort = run->effort > run->wanted ? run->effort : run->wanted;
+    if (effort > codes->count) effort = codes->count;
+    codes->choice = (graph_choice){
+        .way = codes->live ? GRAPH_WALK_ALLOWED : GRAPH_WALK, .effort = effort, .compares = true};
     return VEER_OK;
 }
 
@@ -34,15 +45,42 @@ uint64_t executor_walk_estimate(const executor *run)
     uint64_t nodes = 0;
     for (size_t i = 0; i < run->runs_count; i++) {
         const search_run *codes = &run->runs[i];
-        if (codes->graph)
-            nodes += codes->graph->entries_count + codes->effort * codes->graph->degree / 2;
+        const graph *graph = codes->graph;
+        if (!graph) continue;
+        bool compares = codes->choice.way == GRAPH_COMPARE_ALLOWED;
+        nodes += compares ? run->parts[codes->part].live_count
+                          : graph->entries_count + codes->choice.effort * graph->degree / 2;
     }
     return nodes;
 }
 
-static bool is_live(const search_run *codes, uint32_t node)
+/* Nodes to compare by their originals: those that may be results, in the way that was chosen; where
+ * that gives too little, from all of them, or none. */
+static veer_status find_nodes(executor *run, const flat_query *query, const search_run *codes,
+                              graph_result *result)
 {
-    return !codes->live || bitset_get(codes->live, node);
+    const search_part *part = &run->parts[codes->part];
+    const graph *graph = codes->graph;
+    const graph_choice *choice = &codes->choice;
+    const graph_allowed allowed = {codes->live, part->live_count};
+    size_t needed = run->wanted < allowed.count ? run->wanted : allowed.count;
+    if (choice->way == GRAPH_WALK)
+        return graph_search(run->space, graph, query, choice->effort, run->scratch, result);
+    if (choice->way == GRAPH_WALK_ALLOWED) {
+        VEER_TRY(
+            graph_search_allowed(run->space, graph, query, &allowed, choice, run->scratch, result));
+        bool is_enough =
+            result->count >= needed && !(result->is_deprived && choice->most == choice->effort);
+        if (is_enough || !choice->compares) {
+            if (!is_enough) result->count = 0;
+            return VEER_OK;
+        }
+    }
+    size_t most = GRAPH_RERANK_PER_RESULT * run->wanted;
+    uint64_t compared = result->compared;
+    VEER_TRY(graph_compare_allowed(run->space, graph, query, &allowed, most, run->scratch, result));
+    result->compared += compared;
+    return VEER_OK;
 }
 
 veer_status executor_walk(executor *run, const flat_query *query, size_t index, topk *heap,
@@ -50,11 +88,10 @@ veer_status executor_walk(executor *run, const flat_query *query, size_t index, 
 {
     const search_run *codes = &run->runs[index];
     *has_walked = false;
-    graph_result result;
+    graph_result result = {0};
     size_t most = GRAPH_RERANK_PER_RESULT * run->wanted;
-    if (graph_search(run->space, codes->graph, query, codes->effort, run->scratch, &result) !=
-        VEER_OK)
-        return error_nomem(error, "a search", codes->effort);
+    if (find_nodes(run, query, codes, &result) != VEER_OK)
+        return error_nomem(error, "a search", codes->choice.effort);
     if (result.count == 0) return VEER_OK;
     run->walked += result.compared;
     if (most > result.count) most = result.count;
@@ -62,16 +99,12 @@ veer_status executor_walk(executor *run, const flat_query *query, size_t index, 
     if (!items) return error_nomem(error, "a search", most);
     size_t count = 0;
     int32_t limit = INT32_MAX;
-    for (size_t i = 0; i < result.count && count < most; i++) {
-        uint32_t node = result.nearest[i].node;
-        if (result.nearest[i].rank > limit) break;
-        if (!is_live(codes, node)) continue;
-        items[count++] = (flat_candidate){.part = (uint32_t)index, .row = node};
-        if (count == run->wanted)
-            limit = graph_rank_limit(run->space, codes->graph, query, result.nearest[i].rank);
+    for (; count < most && result.nearest[count].rank <= limit; count++) {
+        const graph_near *near = &result.nearest[count];
+        items[count] = (flat_candidate){.part = (uint32_t)index, .row = near->node};
+        if (count + 1 == run->wanted)
+            limit = graph_rank_limit(run->space, codes->graph, query, near->rank);
     }
-    uint32_t matches = run->parts[codes->part].live_count;
-    if (count < (run->wanted < matches ? run->wanted : matches)) return VEER_OK;
     *has_walked = true;
     run->runs[index].walks++;
     run->candidates += count;

@@ -72,6 +72,7 @@ typedef struct graph_result {
     size_t count;              /* min(effort, nodes); 0: the query is too far out for codes */
     uint64_t compared;         /* codes */
     uint64_t expanded;         /* nodes whose neighbours were looked at */
+    bool is_deprived;          /* graph_search_allowed looked: the filter excludes what is near */
 } graph_result;
 
 /* VEER_E_NOMEM is the only failure. */
@@ -85,6 +86,44 @@ double graph_recall(const graph *graph, size_t k, size_t effort);
 size_t graph_effort(const graph *graph, size_t k, double recall);
 /* A mean of measured queries says nothing about the last thousandth: above it nothing is walked. */
 #define GRAPH_RECALL_MAX 0.999
+/* graph_filter.c: where only some nodes may be results. */
+
+/* Which: bits by node, those behind the last one 0, and how many are 1. */
+typedef struct graph_allowed {
+    const uint64_t *bits;
+    uint32_t count;
+} graph_allowed;
+
+typedef enum graph_way {
+    GRAPH_WALK,            /* graph_search: all may, or what may not is left out afterwards */
+    GRAPH_WALK_ALLOWED,    /* graph_search_allowed */
+    GRAPH_COMPARE_ALLOWED, /* graph_compare_allowed */
+} graph_way;
+
+typedef struct graph_choice {
+    graph_way way;
+    size_t effort; /* of a walk; nodes that are kept of a comparison */
+    /* Of graph_search_allowed: above `effort`, it looks whether the filter excludes what is near,
+     * and goes on with this effort where it does; the same: it looks, and stops; 0: it does not look. */
+    size_t most;
+    bool
+        compares; /* where a walk gives too little, comparing costs less than a scan of all codes */
+    double cost;  /* in codes of a scan */
+} graph_choice;
+
+/* A walk that keeps allowed nodes alone and crosses the others: result->count is at most the effort. */
+veer_status graph_search_allowed(const flat_space *space, const graph *graph,
+                                 const flat_query *query, const graph_allowed *allowed,
+                                 const graph_choice *choice, arena *scratch, graph_result *result);
+/* The nearest min(wanted, allowed) by their codes, in no order, all allowed ones being compared. */
+veer_status graph_compare_allowed(const flat_space *space, const graph *graph,
+                                  const flat_query *query, const graph_allowed *allowed,
+                                  size_t wanted, arena *scratch, graph_result *result);
+/* graph_plan.c: the cheapest way to a mean recall of the k nearest of the `allowed` nodes; false:
+ * a scan of codes that costs as much as `scan` codes is cheaper. */
+bool graph_choose(const flat_space *space, const graph *graph, size_t k, double recall,
+                  size_t allowed, double scan, graph_choice *choice);
+
 /* Whether a walk costs less than the scan of `codes` codes for a mean recall of the k nearest, where
  * `share` of the nodes may be results; then with which effort. */
 bool graph_plan(const graph *graph, size_t k, double recall, double share, size_t codes,

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/bitset.h"
+#include "base/status.h"
 #include "index/flat_internal.h"
 #include "index/graph_walk.h"
 
@@ -23,20 +24,12 @@
 /* Deviations of a distance within which codes may mistake the order of two nodes. */
 #define MARGIN_DEVIATIONS 4.0
 
-typedef struct query_context {
-    const graph *graph;
-    const kernels *kernels;
-    const int16_t *query;
-    size_t padded;
-    int32_t norm_weight;
-} query_context;
-
-static void measure(const void *context, const uint32_t *nodes, size_t count, int32_t *ranks)
+void graph_query_measure(const void *context, const uint32_t *nodes, size_t count, int32_t *ranks)
 {
-    const query_context *query = context;
+    const graph_query *query = context;
     for (size_t i = 0; i < count; i++)
         __builtin_prefetch(query->graph->norms + nodes[i]);
-    query->kernels->dot_sq8(query->query, query->graph->codes, query->padded, nodes, count, ranks);
+    query->kernels->dot_sq8(query->code, query->graph->codes, query->padded, nodes, count, ranks);
     for (size_t i = 0; i < count; i++)
         ranks[i] = query->norm_weight * query->graph->norms[nodes[i]] - ranks[i];
 }
@@ -84,33 +77,57 @@ static bool is_too_far(const flat_space *space, const graph *graph, const flat_q
     return inside < space->padded;
 }
 
-veer_status graph_search(const flat_space *space, const graph *graph, const flat_query *query,
-                         size_t effort, arena *scratch, graph_result *result)
+veer_status graph_query_init(const flat_space *space, const graph *graph, const flat_query *query,
+                             arena *scratch, graph_query *made, bool *has_no_code)
 {
-    *result = (graph_result){0};
-    if (is_too_far(space, graph, query)) return VEER_OK;
-    if (effort > graph->count) effort = graph->count;
-    size_t words = bitset_words(graph->count);
+    *has_no_code = is_too_far(space, graph, query);
+    if (*has_no_code) return VEER_OK;
     int16_t *code = arena_array(scratch, space->padded, sizeof *code);
-    graph_walk walk = {
+    if (!code) return VEER_E_NOMEM;
+    graph_query_code(space, graph->step, graph->centre, query->rotated, code);
+    *made = (graph_query){graph, space->kernels, code, space->padded,
+                          space->metric == VEER_METRIC_DOT ? 0 : QUERY_STEPS / 2};
+    return VEER_OK;
+}
+
+veer_status graph_walk_init(const graph_query *query, size_t capacity, arena *scratch,
+                            graph_walk *walk)
+{
+    const graph *graph = query->graph;
+    size_t words = bitset_words(graph->count);
+    if (capacity > graph->count) capacity = graph->count;
+    *walk = (graph_walk){
         .links = graph->links,
         .stride = graph->degree,
         .entries = graph->entries,
         .entries_count = graph->entries_count,
-        .measure = measure,
-        .visited = arena_array(scratch, words, sizeof *walk.visited),
-        .touched = arena_array(scratch, words + 1, sizeof *walk.touched),
-        .pool = arena_array(scratch, effort + 1, sizeof *walk.pool),
-        .capacity = effort,
+        .measure = graph_query_measure,
+        .context = query,
+        .visited = arena_array(scratch, words, sizeof *walk->visited),
+        .touched = arena_array(scratch, words + 1, sizeof *walk->touched),
+        .pool = arena_array(scratch, capacity + 1, sizeof *walk->pool),
+        .capacity = capacity,
     };
-    if (!code || !walk.visited || !walk.touched || !walk.pool) return VEER_E_NOMEM;
-    memset(walk.visited, 0, words * sizeof *walk.visited);
-    graph_query_code(space, graph->step, graph->centre, query->rotated, code);
-    query_context context = {graph, space->kernels, code, space->padded,
-                             space->metric == VEER_METRIC_DOT ? 0 : QUERY_STEPS / 2};
-    walk.context = &context;
+    if (!walk->visited || !walk->touched || !walk->pool) return VEER_E_NOMEM;
+    memset(walk->visited, 0, words * sizeof *walk->visited);
+    return VEER_OK;
+}
+
+veer_status graph_search(const flat_space *space, const graph *graph, const flat_query *query,
+                         size_t effort, arena *scratch, graph_result *result)
+{
+    graph_query made;
+    graph_walk walk;
+    bool has_no_code;
+    *result = (graph_result){0};
+    VEER_TRY(graph_query_init(space, graph, query, scratch, &made, &has_no_code));
+    if (has_no_code) return VEER_OK;
+    VEER_TRY(graph_walk_init(&made, effort, scratch, &walk));
     graph_walk_run(&walk);
-    *result = (graph_result){walk.pool, walk.count, walk.compared, walk.expanded};
+    *result = (graph_result){.nearest = walk.pool,
+                             .count = walk.count,
+                             .compared = walk.compared,
+                             .expanded = walk.expanded};
     return VEER_OK;
 }
 

@@ -14,9 +14,6 @@
 
 #include "index/graph_walk.h"
 
-/* Set in a pool's node numbers; nodes are fewer than 2^31. */
-#define EXPANDED 0x80000000u
-
 /* The list of a node that will probably be expanded. WebAssembly has no such thing. */
 static inline void fetch_links(const graph_walk *walk, uint32_t node)
 {
@@ -76,8 +73,9 @@ static size_t take(graph_walk *walk, const uint32_t *nodes, const int32_t *ranks
     return merge(walk, near, kept);
 }
 
-static void enter(graph_walk *walk)
+void graph_walk_begin(graph_walk *walk)
 {
+    walk->count = 0;
     int32_t ranks[GRAPH_DEGREE_MAX];
     for (size_t first = 0; first < walk->entries_count; first += GRAPH_DEGREE_MAX) {
         const uint32_t *entries = walk->entries + first;
@@ -106,6 +104,7 @@ static size_t expand(graph_walk *walk, uint32_t node)
         nodes[count] = links[i];
         count += graph_visit(walk, links[i]);
     }
+    if (walk->crossed && count < walk->stride) count = graph_cross(walk, node, nodes, count);
     walk->expanded++;
     if (count == 0) return walk->capacity;
     walk->compared += count;
@@ -113,27 +112,36 @@ static size_t expand(graph_walk *walk, uint32_t node)
     return take(walk, nodes, ranks, count);
 }
 
-/* Expands all of the pool. */
-static void walk_on(graph_walk *walk)
+void graph_walk_on(graph_walk *walk, size_t limit)
 {
-    for (size_t at = 0; at < walk->count;) {
+    for (size_t at = 0; at < walk->count && at < limit;) {
         uint32_t node = walk->pool[at].node;
-        if (node & EXPANDED) {
+        if (node & GRAPH_EXPANDED) {
             at++;
             continue;
         }
-        walk->pool[at].node = node | EXPANDED;
+        walk->pool[at].node = node | GRAPH_EXPANDED;
         size_t least = expand(walk, node);
         at = least <= at ? least : at + 1;
     }
 }
 
+void graph_walk_put(graph_walk *walk, int32_t rank, uint32_t node)
+{
+    const graph_near near = {rank, node};
+    (void)merge(walk, &near, 1);
+}
+
+void graph_walk_end(graph_walk *walk)
+{
+    for (size_t i = 0; i < walk->count; i++)
+        walk->pool[i].node &= ~GRAPH_EXPANDED;
+    graph_forget(walk);
+}
+
 void graph_walk_run(graph_walk *walk)
 {
-    walk->count = 0;
-    enter(walk);
-    walk_on(walk);
-    for (size_t i = 0; i < walk->count; i++)
-        walk->pool[i].node &= ~EXPANDED;
-    graph_forget(walk);
+    graph_walk_begin(walk);
+    graph_walk_on(walk, walk->capacity);
+    graph_walk_end(walk);
 }

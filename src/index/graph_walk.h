@@ -3,6 +3,7 @@
 #define VEER_INDEX_GRAPH_WALK_H
 
 #include "index/graph.h"
+#include "kernels/kernels.h"
 
 typedef struct graph_walk {
     const uint32_t *links; /* `stride` places a node, the first GRAPH_NONE ends its list */
@@ -12,6 +13,9 @@ typedef struct graph_walk {
     /* Ranks of nodes. */
     void (*measure)(const void *context, const uint32_t *nodes, size_t count, int32_t *ranks);
     const void *context;
+    /* Where only some nodes may be results (graph_filter.c), the others are marked as visited before
+     * the walk. Bits by node: 1 for what is no bridge, or was crossed. NULL: there are no bridges. */
+    uint64_t *crossed;
 
     uint64_t *visited; /* bits by node: zero before and after a walk */
     uint32_t *touched; /* words of it that are not: a place for each word, and one */
@@ -23,6 +27,37 @@ typedef struct graph_walk {
 
 /* Fills the pool with the nearest nodes, nearest first. */
 void graph_walk_run(graph_walk *walk);
+
+/* The same in steps. From begin to end what is expanded is marked in the pool. */
+#define GRAPH_EXPANDED 0x80000000u /* in a pool's node numbers; nodes are fewer than 2^31 */
+void graph_walk_begin(graph_walk *walk);
+/* Expands until all of the first `limit` places of the pool are. */
+void graph_walk_on(graph_walk *walk, size_t limit);
+/* Offers a node to the pool that was not there. */
+void graph_walk_put(graph_walk *walk, int32_t rank, uint32_t node);
+void graph_walk_end(graph_walk *walk);
+
+/* graph_search.c: a query as its graph's codes are compared with it. */
+typedef struct graph_query {
+    const graph *graph;
+    const kernels *kernels;
+    const int16_t *code;
+    size_t padded;
+    int32_t norm_weight;
+} graph_query;
+
+/* graph_filter.c: puts what the bridges around a node lead to behind the `count` nodes to measure;
+ * returns how many there are then. The context is a graph_query. */
+size_t graph_cross(graph_walk *walk, uint32_t node, uint32_t nodes[GRAPH_DEGREE_MAX], size_t count);
+
+/* VEER_E_NOMEM. has_no_code: it lies beyond all that codes reach. */
+veer_status graph_query_init(const flat_space *space, const graph *graph, const flat_query *query,
+                             arena *scratch, graph_query *made, bool *has_no_code);
+/* Of a graph_query: graph_walk's `measure`. */
+void graph_query_measure(const void *context, const uint32_t *nodes, size_t count, int32_t *ranks);
+/* Places for a walk with a pool of this capacity, from the graph's entries; VEER_E_NOMEM. */
+veer_status graph_walk_init(const graph_query *query, size_t capacity, arena *scratch,
+                            graph_walk *walk);
 
 /* graph_search.c: the code of a rotated query, for nodes' codes of this step around this centre. */
 void graph_query_code(const flat_space *space, float step, const float *centre,
