@@ -32,13 +32,10 @@ static const search_run *planned_walk(const executor *run, size_t part)
     return NULL;
 }
 
-/* What is compared node by node is found as surely as anything that codes decide. */
 static double walk_recall(const executor *run, const search_run *walk)
 {
-    const graph_choice *choice = &walk->choice;
-    return choice->way == GRAPH_COMPARE_ALLOWED
-               ? GRAPH_RECALL_MAX
-               : graph_recall(walk->graph, run->wanted, choice->effort);
+    return walk->live ? graph_choice_recall(walk->graph, &walk->choice, run->wanted)
+                      : graph_recall(walk->graph, run->wanted, walk->choice.effort);
 }
 
 /* Mean over the rows that may be results. */

@@ -54,44 +54,20 @@ uint64_t executor_walk_estimate(const executor *run)
     return nodes;
 }
 
-/* Nodes to compare by their originals: those that may be results, in the way that was chosen; where
- * that gives too little, from all of them, or none. */
-static veer_status find_nodes(executor *run, const flat_query *query, const search_run *codes,
-                              graph_result *result)
-{
-    const search_part *part = &run->parts[codes->part];
-    const graph *graph = codes->graph;
-    const graph_choice *choice = &codes->choice;
-    const graph_allowed allowed = {codes->live, part->live_count};
-    size_t needed = run->wanted < allowed.count ? run->wanted : allowed.count;
-    if (choice->way == GRAPH_WALK)
-        return graph_search(run->space, graph, query, choice->effort, run->scratch, result);
-    if (choice->way == GRAPH_WALK_ALLOWED) {
-        VEER_TRY(
-            graph_search_allowed(run->space, graph, query, &allowed, choice, run->scratch, result));
-        bool is_enough =
-            result->count >= needed && !(result->is_deprived && choice->most == choice->effort);
-        if (is_enough || !choice->compares) {
-            if (!is_enough) result->count = 0;
-            return VEER_OK;
-        }
-    }
-    size_t most = GRAPH_RERANK_PER_RESULT * run->wanted;
-    uint64_t compared = result->compared;
-    VEER_TRY(graph_compare_allowed(run->space, graph, query, &allowed, most, run->scratch, result));
-    result->compared += compared;
-    return VEER_OK;
-}
-
 veer_status executor_walk(executor *run, const flat_query *query, size_t index, topk *heap,
                           flat_candidates *candidates, bool *has_walked, veer_error *error)
 {
     const search_run *codes = &run->runs[index];
+    const graph_allowed allowed = {codes->live, run->parts[codes->part].live_count};
+    const graph *graph = codes->graph;
+    size_t effort = codes->choice.effort, most = GRAPH_RERANK_PER_RESULT * run->wanted;
     *has_walked = false;
     graph_result result = {0};
-    size_t most = GRAPH_RERANK_PER_RESULT * run->wanted;
-    if (find_nodes(run, query, codes, &result) != VEER_OK)
-        return error_nomem(error, "a search", codes->choice.effort);
+    veer_status status =
+        codes->live ? graph_find_allowed(run->space, graph, query, &allowed, &codes->choice,
+                                         run->wanted, run->scratch, &result)
+                    : graph_search(run->space, graph, query, effort, run->scratch, &result);
+    if (status != VEER_OK) return error_nomem(error, "a search", effort);
     if (result.count == 0) return VEER_OK;
     run->walked += result.compared;
     if (most > result.count) most = result.count;

@@ -1,10 +1,11 @@
 /* The growing index, a search: the graph is walked and every chunk of later rows is a part of a flat
  * search, or every chunk is, or all rows are compared.
  *
- * The graph is walked where that costs less than scanning its rows (graph_plan). Holes and rows that
- * the filter refuses are passed through. How many those are near the query shows in what the walk
- * finds: where they are more than was thought, it is done again with more effort, or left for the
- * scan.
+ * The graph is walked where that costs less than scanning its rows (graph_plan). Where holes are all
+ * that may not be a result, they are nodes that are not allowed (graph_filter.c). With a filter, holes
+ * and rows that it refuses are passed through. How many those are near the query shows in what the
+ * walk finds: where they are more than was thought, it is done again with more effort, or left for
+ * the scan.
  *
  * Rows are compared one by one where that was asked for, where there are no codes yet, and where
  * so few are live that most of them would be reranked anyway. Rows are numbered by age, so row
@@ -16,6 +17,8 @@
  *
  * Threads: the index is only read; scratch belongs to the call.
  */
+#include <math.h>
+
 #include "base/bitset.h"
 #include "base/status.h"
 #include "index/flat_index_internal.h"
@@ -121,6 +124,33 @@ static size_t choose_rows(run *r, const graph_result *found, uint32_t *rows, siz
     return count;
 }
 
+/* The same where holes are all that may not be a result. */
+static veer_status walk_live(run *r)
+{
+    const flat_index *index = r->index;
+    const graph *graph = &index->graph.graph;
+    graph_choice choice;
+    graph_result found;
+    size_t k = r->nearest.k, words = bitset_words(graph->count), live = graph->count;
+    live -= index->graph.holes;
+    double scan = r->search->is_walk ? INFINITY : (double)graph->count;
+    if (!graph_choose(index->space, graph, k, r->search->recall, live, scan, &choice))
+        return VEER_OK;
+    uint64_t *bits = arena_array(r->scratch, words, sizeof *bits);
+    if (bits == NULL) return VEER_E_NOMEM;
+    memcpy(bits, index->live, words * sizeof *bits);
+    if (graph->count % 64 != 0) bits[words - 1] &= ((uint64_t)1 << (graph->count % 64)) - 1;
+    const graph_allowed allowed = {bits, (uint32_t)live};
+    VEER_TRY(graph_find_allowed(index->space, graph, r->query, &allowed, &choice, k, r->scratch,
+                                &found));
+    if (found.count == 0) return VEER_OK;
+    for (size_t i = 0; i < found.count; i++)
+        add_to_batch(r, found.nearest[i].node);
+    compare_batch(r);
+    r->first = graph->count;
+    return VEER_OK;
+}
+
 /* Walks the graph, unless a scan costs less, and compares what it finds: r->first is then behind
  * its rows. */
 static veer_status walk(run *r)
@@ -128,6 +158,7 @@ static veer_status walk(run *r)
     const flat_index *index = r->index;
     const graph *graph = &index->graph.graph;
     if (graph->count == 0) return VEER_OK;
+    if (r->search->accept == NULL && index->graph.holes > 0) return walk_live(r);
     size_t k = r->nearest.k, wanted = k * GRAPH_RERANK_PER_RESULT;
     size_t codes = r->search->is_walk ? SIZE_MAX : graph->count;
     size_t effort, walked = 0, count = 0;

@@ -95,23 +95,25 @@ typedef struct graph_allowed {
 } graph_allowed;
 
 typedef enum graph_way {
-    GRAPH_WALK,            /* graph_search: all may, or what may not is left out afterwards */
+    GRAPH_WALK,            /* graph_search; others are left out of what it finds */
     GRAPH_WALK_ALLOWED,    /* graph_search_allowed */
     GRAPH_COMPARE_ALLOWED, /* graph_compare_allowed */
 } graph_way;
 
+/* How to find the nearest allowed nodes, and what to do where too few are found. */
 typedef struct graph_choice {
     graph_way way;
-    size_t effort; /* of a walk; nodes that are kept of a comparison */
-    /* Of graph_search_allowed: above `effort`, it looks whether the filter excludes what is near,
-     * and goes on with this effort where it does; the same: it looks, and stops; 0: it does not look. */
+    size_t past;   /* effort of GRAPH_WALK */
+    size_t effort; /* of graph_search_allowed: after GRAPH_WALK too, where that meets too few */
+    /* Above `effort`, graph_search_allowed looks whether the filter excludes what is near, and goes
+     * on with this effort where it does; the same: it looks, and stops; 0: it does not look. */
     size_t most;
-    bool
-        compares; /* where a walk gives too little, comparing costs less than a scan of all codes */
-    double cost;  /* in codes of a scan */
+    bool compares; /* where walks give too little, comparing costs less than a scan of all codes */
+    double cost;   /* in codes of a scan */
 } graph_choice;
 
-/* A walk that keeps allowed nodes alone and crosses the others: result->count is at most the effort. */
+/* A walk that keeps allowed nodes alone and crosses the others: result->count is at most the
+ * effort. */
 veer_status graph_search_allowed(const flat_space *space, const graph *graph,
                                  const flat_query *query, const graph_allowed *allowed,
                                  const graph_choice *choice, arena *scratch, graph_result *result);
@@ -119,10 +121,18 @@ veer_status graph_search_allowed(const flat_space *space, const graph *graph,
 veer_status graph_compare_allowed(const flat_space *space, const graph *graph,
                                   const flat_query *query, const graph_allowed *allowed,
                                   size_t wanted, arena *scratch, graph_result *result);
+/* Allowed nodes for the k nearest by originals, in the way that was chosen: at least min(k, allowed)
+ * and no more than are to be compared, or none: a scan is to be done. */
+veer_status graph_find_allowed(const flat_space *space, const graph *graph, const flat_query *query,
+                               const graph_allowed *allowed, const graph_choice *choice, size_t k,
+                               arena *scratch, graph_result *result);
 /* graph_plan.c: the cheapest way to a mean recall of the k nearest of the `allowed` nodes; false:
  * a scan of codes that costs as much as `scan` codes is cheaper. */
 bool graph_choose(const flat_space *space, const graph *graph, size_t k, double recall,
                   size_t allowed, double scan, graph_choice *choice);
+
+/* The mean recall of the k nearest allowed nodes that a choice promises. */
+double graph_choice_recall(const graph *graph, const graph_choice *choice, size_t k);
 
 /* Whether a walk costs less than the scan of `codes` codes for a mean recall of the k nearest, where
  * `share` of the nodes may be results; then with which effort. */

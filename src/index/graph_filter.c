@@ -280,3 +280,51 @@ veer_status graph_compare_allowed(const flat_space *space, const graph *graph,
     result->compared = allowed->count;
     return VEER_OK;
 }
+
+/* ---------------------------------------------------------------- as was chosen */
+
+/* A walk that ignores what is allowed; false: of what it kept too little is. */
+static veer_status walk_past(const flat_space *space, const graph *graph, const flat_query *query,
+                             const graph_allowed *allowed, const graph_choice *choice,
+                             arena *scratch, graph_result *result, bool *is_enough)
+{
+    VEER_TRY(graph_search(space, graph, query, choice->past, scratch, result));
+    graph_near *kept = arena_array(scratch, result->count, sizeof *kept);
+    if (!kept) return VEER_E_NOMEM;
+    size_t count = 0;
+    for (size_t i = 0; i < result->count; i++) {
+        if (bitset_get(allowed->bits, result->nearest[i].node)) kept[count++] = result->nearest[i];
+    }
+    result->nearest = kept;
+    result->count = count;
+    *is_enough = count >= choice->effort;
+    return VEER_OK;
+}
+
+veer_status graph_find_allowed(const flat_space *space, const graph *graph, const flat_query *query,
+                               const graph_allowed *allowed, const graph_choice *choice, size_t k,
+                               arena *scratch, graph_result *result)
+{
+    size_t wanted = k > SIZE_MAX / GRAPH_RERANK_PER_RESULT ? SIZE_MAX : k * GRAPH_RERANK_PER_RESULT;
+    size_t needed = k < allowed->count ? k : allowed->count;
+    uint64_t compared = 0;
+    bool is_enough = false;
+    if (choice->way == GRAPH_WALK) {
+        VEER_TRY(walk_past(space, graph, query, allowed, choice, scratch, result, &is_enough));
+        compared = result->compared;
+    }
+    if (!is_enough && choice->way != GRAPH_COMPARE_ALLOWED) {
+        VEER_TRY(graph_search_allowed(space, graph, query, allowed, choice, scratch, result));
+        is_enough = !result->is_deprived || choice->most > choice->effort;
+        result->compared = compared += result->compared;
+    }
+    is_enough = is_enough && result->count >= needed;
+    if (!is_enough && choice->compares) {
+        VEER_TRY(graph_compare_allowed(space, graph, query, allowed, wanted, scratch, result));
+        result->compared += compared;
+    } else if (!is_enough) {
+        result->count = 0;
+    }
+    if (result->count > wanted) result->count = wanted;
+    return VEER_OK;
+}

@@ -32,6 +32,10 @@ bool graph_plan(const graph *graph, size_t k, double recall, double share, size_
 /* Below this share of allowed nodes two hops meet too few of them for a walk to find its way. */
 #define GRAPH_SHARE_MIN 0.04
 
+/* From this share on, a walk leaves out what is not allowed afterwards: it is simpler, and what it
+ * loses is less than looking for what is nearer costs. */
+#define PAST_SHARE_MIN 0.8
+
 /* Costs in codes of a scan. Measured with AVX-512 at 128 and 768 dimensions, 60,000 and 100,000 rows:
  * 1.2 and 4.5 ns a code; 20 and 110 ns a node that is compared; 70 and 390 ns an original; 0.9 to 1.1
  * and 4.5 us an expanded node where half of the nodes are allowed; 0.05 us a bridge. */
@@ -62,9 +66,10 @@ bool graph_choose(const flat_space *space, const graph *graph, size_t k, double 
     bool compares = compare < scan;
     double share = (double)allowed / graph->count;
     size_t unfiltered = graph_effort(graph, k, recall);
-    *choice = (graph_choice){GRAPH_COMPARE_ALLOWED, kept, 0, compares, compare};
+    *choice = (graph_choice){
+        .way = GRAPH_COMPARE_ALLOWED, .effort = kept, .compares = true, .cost = compare};
     if (share < GRAPH_SHARE_MIN || unfiltered == SIZE_MAX) return compares;
-    size_t effort = (size_t)(USUAL_EFFORT * (double)unfiltered);
+    size_t effort = (size_t)ceil(USUAL_EFFORT * (double)unfiltered);
     if (effort < k) effort = k;
     double hop = EXPAND_CODES + CROSS_CODES / flat_padded_dims(space) / share;
     double cost = ((double)effort + BEGIN_EFFORT + LOOK_EFFORT) * hop;
@@ -75,8 +80,23 @@ bool graph_choose(const flat_space *space, const graph *graph, size_t k, double 
     compares = compare < scan * DEPRIVED_SCAN;
     double least = compares ? compare : scan * DEPRIVED_SCAN;
     if ((double)(most - effort) * hop > least) most = effort;
-    *choice = (graph_choice){GRAPH_WALK_ALLOWED, effort, most, compares, cost};
+    *choice = (graph_choice){.way = GRAPH_WALK_ALLOWED,
+                             .effort = effort,
+                             .most = most,
+                             .compares = compares,
+                             .cost = cost};
+    if (share < PAST_SHARE_MIN) return true;
+    choice->way = GRAPH_WALK;
+    choice->past = (size_t)ceil((double)unfiltered / share);
+    choice->cost = (double)choice->past * HOP_CODES;
     return true;
+}
+
+double graph_choice_recall(const graph *graph, const graph_choice *choice, size_t k)
+{
+    if (choice->way == GRAPH_COMPARE_ALLOWED) return GRAPH_RECALL_MAX;
+    double recall = graph_recall(graph, k, (size_t)((double)choice->effort / USUAL_EFFORT));
+    return recall < GRAPH_RECALL_MAX ? recall : GRAPH_RECALL_MAX;
 }
 
 /* ---------------------------------------------------------------- in storage */

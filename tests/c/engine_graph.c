@@ -299,6 +299,33 @@ static void test_turnover(void **state)
     world_free(&fresh);
 }
 
+/* Half of the rows are dead, and no work has been done since: those of even numbers, then those on one
+ * side. Dead rows are bridges: queries among them find the nearest living ones. */
+static void test_tombstones(void **state)
+{
+    (void)state;
+    for (uint32_t kind = 0; kind < 2; kind++) {
+        world w;
+        world_new(&w, NULL, options, metrics[kind * 2], 30000);
+        world_put(&w, 0, w.ids, 0);
+        world_settle(&w);
+        int median = first_below(&w, 500);
+        if (kind == 0) world_delete(&w, 0, w.ids, 2);
+        for (uint32_t id = 0; kind == 1 && id < w.ids; id++)
+            if (w.rows[id].first < median) world_delete(&w, id, id + 1, 1);
+        for (uint32_t k = 1; k <= 100; k *= 10) {
+            const world_query query = {.k = k, .recall = 0.95};
+            uint32_t graphs = 0;
+            double recall = world_recall(&w, &query, 200, &graphs);
+            print_message("%s dead, k %u: recall %.3f, %u by graph\n",
+                          kind ? "one side" : "every other", k, recall, graphs);
+            assert_true(recall >= 0.95);
+            assert_true(graphs == 200 || k == 100);
+        }
+        world_free(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_snapshot_keeps_streams),
         cmocka_unit_test(test_small),
         cmocka_unit_test(test_turnover),
+        cmocka_unit_test(test_tombstones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
