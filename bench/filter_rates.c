@@ -198,7 +198,9 @@ static void make_database(bench *b, const char *folder, const char *metric)
              "{\"fields\": {\"vector\": {\"type\": \"vector\", \"dims\": %zu, \"metric\": \"%s\"}, "
              "\"u\": {\"type\": \"number\"}, \"p\": {\"type\": \"number\"}}}",
              b->base.dims, metric);
-    bench_must(veer_open(path, NULL, "{\"create\": true, \"sync\": \"none\", \"graphRows\": 1}",
+    bench_must(veer_open(path, NULL,
+                         "{\"create\": true, \"sync\": \"none\", \"graphRows\": 1, "
+                         "\"segmentBytes\": 1073741824}",
                          NULL, &b->database, &error),
                &error, path);
     bench_must(veer_collection_open(b->database, "documents", schema, &b->collection, &error),

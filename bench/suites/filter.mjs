@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { jsonLines } from '../lib/process.mjs';
 import { peerIndex } from '../lib/prepared.mjs';
 
+export const sets = ['apt-lsa-128', 'clusters-100k-128', 'clusters-100k-768'];
+
 export function run(bench) {
   const { set, rounds, limit, program } = bench;
   const folder = join(bench.work, 'filtered');

@@ -50,7 +50,7 @@ static void build(world *w, const float *centre)
     for (uint32_t row = 0; row < ROWS; row++)
         graph_builder_add(w->builder, row_of(w, row));
     for (bool left = true; left;)
-        assert_int_equal(graph_builder_step(w->builder, &left), VEER_OK);
+        assert_int_equal(graph_builder_step(w->builder, NULL, &left), VEER_OK);
     graph_builder_result(w->builder, &w->graph);
 }
 
