@@ -117,7 +117,7 @@ typedef struct graph_choice {
 veer_status graph_search_allowed(const flat_space *space, const graph *graph,
                                  const flat_query *query, const graph_allowed *allowed,
                                  const graph_choice *choice, arena *scratch, graph_result *result);
-/* The nearest min(wanted, allowed) by their codes, in no order, all allowed ones being compared. */
+/* The nearest min(wanted, allowed) by their codes, all allowed ones being compared. */
 veer_status graph_compare_allowed(const flat_space *space, const graph *graph,
                                   const flat_query *query, const graph_allowed *allowed,
                                   size_t wanted, arena *scratch, graph_result *result);

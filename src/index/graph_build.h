@@ -147,10 +147,9 @@ static inline uint32_t graph_list_length(const graph_builder *builder, uint32_t 
 /* Sets the ranks of candidates to their distances from a node. */
 void graph_rank(const graph_builder *builder, uint32_t node, graph_near *near, size_t count);
 
-/* graph_prune.c: orders candidates by (rank, node); then writes at most the degree of well spread
+/* graph_prune.c: of ordered candidates (graph_sort) writes at most the degree of well spread
  * ones to the node's list, and `fill`s it with the nearest of the others. Candidates are unique,
  * and the node is not among them. Those that were chosen lose their node number. */
-void graph_sort(graph_near *near, size_t count);
 void graph_prune(graph_builder *builder, uint32_t node, graph_near *near, size_t count, bool fill);
 
 /* graph_reach.c: a part of the check; GRAPH_MEASURE afterwards. */

@@ -275,6 +275,7 @@ veer_status graph_compare_allowed(const flat_space *space, const graph *graph,
         }
     }
     if (kept.capacity > 0) measure_some(&made, nodes, count, &kept);
+    graph_sort(kept.heap, kept.count);
     result->nearest = kept.heap;
     result->count = kept.count;
     result->compared = allowed->count;

@@ -59,6 +59,9 @@ void graph_query_measure(const void *context, const uint32_t *nodes, size_t coun
 veer_status graph_walk_init(const graph_query *query, size_t capacity, arena *scratch,
                             graph_walk *walk);
 
+/* graph_prune.c: orders nodes by (rank, node). */
+void graph_sort(graph_near *near, size_t count);
+
 /* graph_search.c: the code of a rotated query, for nodes' codes of this step around this centre. */
 void graph_query_code(const flat_space *space, float step, const float *centre,
                       const float *rotated, int16_t *code);
