@@ -1,10 +1,10 @@
 // Times the kernels of bench/kernel_rates.c as WebAssembly; the counterpart of kernel_rates_main.c.
 //
-//   node wasm_kernels.mjs kernel_rates.wasm ROUNDS DIMS...
+//   node wasm_kernels.mjs kernel_rates_<tier>.wasm <tier> ROUNDS DIMS...
 
 import { readFileSync } from 'node:fs';
 
-const [path, roundsText, ...dimsTexts] = process.argv.slice(2);
+const [path, tier, roundsText, ...dimsTexts] = process.argv.slice(2);
 const rows = 60000;
 const cachedRows = 2000;
 const rounds = Number(roundsText);
@@ -31,8 +31,8 @@ for (const dims of dimsTexts.map(Number)) {
   if (rates === 0) throw new Error(`no memory for ${rows} rows of ${dims} dimensions`);
   const line = {
     engine: 'veer-kernels',
-    setting: 'simd128 in Node',
-    tier: 'simd128',
+    setting: `${tier} in Node`,
+    tier,
     rows,
     dims,
     code_bytes: dims / 8 + 12,

@@ -18,9 +18,5 @@ set(CMAKE_RANLIB "${veer_bin}/emranlib" CACHE FILEPATH "")
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
 set(CMAKE_EXECUTABLE_SUFFIX_C ".wasm")
 
-# Every object of the module is compiled with 128-bit SIMD, third party included; with
-# VEER_WASM_RELAXED also with relaxed SIMD, for engines that have it (Node 20 behind a flag).
+# Every object of the modules is compiled with 128-bit SIMD, third party included.
 set(CMAKE_C_FLAGS_INIT "-msimd128")
-if(VEER_WASM_RELAXED)
-  string(APPEND CMAKE_C_FLAGS_INIT " -mrelaxed-simd")
-endif()

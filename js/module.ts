@@ -1,4 +1,7 @@
-// The compiled module: loaded once an API, checked before it is compiled.
+// The compiled module: loaded once an API, checked before it is compiled. The package has two, of the
+// same sources: veer-relaxed.wasm scans codes faster where the engine has relaxed SIMD. Both give the
+// same bits, so which one was loaded is nobody's concern, and veer.wasm takes the place of the other
+// where that is missing.
 
 import type { InitOptions } from '../types/options.d.ts';
 import { VeerError, typeError } from './errors.ts';
@@ -35,6 +38,18 @@ export async function compile(
   }
 }
 
+/** A module of one function: i8x16.relaxed_swizzle of its two parameters. */
+const RELAXED_PROBE = Uint8Array.of(
+  ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+  ...[1, 7, 1, 0x60, 2, 0x7b, 0x7b, 1, 0x7b],
+  ...[3, 2, 1, 0],
+  ...[10, 11, 1, 9, 0, 0x20, 0, 0x20, 1, 0xfd, 0x80, 0x02, 0x0b],
+);
+
+const hasRelaxedSimd = (): boolean => WebAssembly.validate(RELAXED_PROBE);
+
+const SIMD = ['auto', 'simd128', 'relaxed'];
+
 export class ModuleSource {
   readonly #platform: Platform;
   #options: InitOptions = {};
@@ -49,7 +64,11 @@ export class ModuleSource {
     if (options === null || typeof options !== 'object') {
       throw typeError('options', options, 'an object');
     }
-    if (options.module ?? options.url ?? options.bytes) {
+    const { simd } = options;
+    if (simd !== undefined && !SIMD.includes(simd)) {
+      throw typeError('simd', simd, "'auto', 'simd128' or 'relaxed'");
+    }
+    if (options.module ?? options.url ?? options.bytes ?? simd) {
       this.#options = options;
       this.#module = undefined;
     }
@@ -57,10 +76,11 @@ export class ModuleSource {
 
   /** What a worker needs to load the same module. */
   async forWorker(): Promise<InitOptions> {
-    const { module, url, bytes } = this.#options;
+    const { module, url, bytes, simd } = this.#options;
     if (module) return { module };
     if (url !== undefined) return { url: String(url) };
-    return bytes ? { bytes } : {};
+    if (bytes) return { bytes };
+    return simd ? { simd } : {};
   }
 
   get(): Promise<WebAssembly.Module> {
@@ -73,7 +93,7 @@ export class ModuleSource {
   }
 
   async #load(): Promise<WebAssembly.Module> {
-    const { module, url, bytes } = this.#options;
+    const { module, url, bytes, simd = 'auto' } = this.#options;
     if (module !== undefined) {
       if (!(module instanceof WebAssembly.Module)) {
         throw typeError('module', module, 'a WebAssembly.Module');
@@ -86,6 +106,15 @@ export class ModuleSource {
     if (url !== undefined) {
       return compile(await this.#platform.fetchBytes(String(url)), String(url));
     }
-    return this.#platform.loadModule();
+    if (simd === 'relaxed' && !hasRelaxedSimd()) {
+      throw new VeerError('UNSUPPORTED', 'this engine has no relaxed SIMD; leave {simd} out');
+    }
+    if (simd === 'simd128' || !hasRelaxedSimd()) return this.#platform.loadModule(false);
+    try {
+      return await this.#platform.loadModule(true);
+    } catch (cause) {
+      if (simd === 'relaxed') throw cause;
+      return this.#platform.loadModule(false);
+    }
   }
 }

@@ -42,7 +42,8 @@ export interface Platform {
   readonly name: string;
   /** Whether databases run in a worker of their own where the caller says nothing. */
   readonly prefersWorker: boolean;
-  loadModule(): Promise<WebAssembly.Module>;
+  /** The package's own, for relaxed SIMD or without it. */
+  loadModule(isRelaxed: boolean): Promise<WebAssembly.Module>;
   /** The bytes or the module at an address that the caller gave to `init`. */
   fetchBytes(url: string): Promise<Uint8Array<ArrayBuffer>>;
   openStorage(location: Location, request: StorageRequest): Promise<OpenedStorage>;

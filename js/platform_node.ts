@@ -32,8 +32,10 @@ export const node: Platform = {
   name: 'node',
   prefersWorker: false,
 
-  async loadModule() {
-    const url = new URL('./veer.wasm', import.meta.url);
+  async loadModule(isRelaxed) {
+    const url = isRelaxed
+      ? new URL('./veer-relaxed.wasm', import.meta.url)
+      : new URL('./veer.wasm', import.meta.url);
     try {
       return await compile(new Uint8Array(await readFile(url)), fileURLToPath(url));
     } catch (cause) {

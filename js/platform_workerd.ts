@@ -20,6 +20,7 @@ function refuse(location: Location): never {
 export const workerd: Platform = {
   name,
   prefersWorker: false,
+  // One module is enough for what a worker may weigh; `init({module})` takes the other one.
   async loadModule() {
     return module;
   },

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Builds everything: build/veer and build/libveer.*, build/wasm/veer.wasm, the package in dist/.
+// Builds everything: build/veer and build/libveer.*, build/wasm/*.wasm, the package in dist/.
 // Arguments choose parts of it: native, wasm, package; or `tests`, which is native with its tests,
 // or another flavour: asan, tsan, ...
 

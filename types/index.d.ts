@@ -15,7 +15,7 @@ export * from './vector_index.js';
 
 /**
  * Says where the WebAssembly module comes from, before the first `open`, where the loader cannot
- * find `veer.wasm` beside itself (bundlers that do not follow `new URL(..., import.meta.url)`).
+ * find `veer.wasm` and `veer-relaxed.wasm` beside itself (bundlers that do not follow `new URL(..., import.meta.url)`).
  * Without arguments: loads it now. Calling it is optional.
  */
 export declare function init(options?: InitOptions): Promise<void>;

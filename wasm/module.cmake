@@ -1,5 +1,9 @@
-# How veer.wasm is linked: a standalone module without JavaScript glue. Its exports are the lines
-# of exports.txt; what it imports beyond imports.txt is an error (tests/lint).
+# How veer.wasm and veer-relaxed.wasm are linked: standalone modules without JavaScript glue. Their
+# exports are the lines of exports.txt; what they import beyond imports.txt is an error (tests/lint).
+#
+# The relaxed one differs in one object: simd128.c with relaxed SIMD, which is the tier "relaxed".
+# Nothing else is compiled for it, so that no compiler chooses a relaxed operation whose result
+# depends on the machine.
 
 if(NOT VEER_WASM)
   message(FATAL_ERROR "wasm/ is built with the wasm preset.")
@@ -22,34 +26,28 @@ function(veer_read_symbols file result)
   set(${result} "${symbols}" PARENT_SCOPE)
 endfunction()
 
-# veer_wasm_module(SOURCES ...): the module from the core and these; nothing while the list is empty.
-function(veer_wasm_module)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "SOURCES")
-  if(NOT arg_SOURCES)
-    message(STATUS "wasm/CMakeLists.txt lists no source yet: no module is built")
-    return()
-  endif()
-
+# veer_wasm_module(<target> <name> SOURCES ... [OPTIONS ...]): <name>.wasm from these sources, which are
+# the core's objects too.
+function(veer_wasm_module target name)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;OPTIONS")
   veer_read_symbols(exports.txt exports)
   list(TRANSFORM exports PREPEND "_")
   list(JOIN exports "\n" exports)
   set(response "${CMAKE_CURRENT_BINARY_DIR}/exports.rsp")
   file(CONFIGURE OUTPUT "${response}" CONTENT "${exports}\n")
 
-  add_executable(veer_wasm
-    ${arg_SOURCES} $<TARGET_OBJECTS:veer_core> ${veer_third_party_objects}
-  )
-  target_include_directories(veer_wasm PRIVATE ${PROJECT_SOURCE_DIR}/src)
-  target_link_libraries(veer_wasm PRIVATE veer_warnings)
-  target_link_options(veer_wasm PRIVATE
-    -Oz -msimd128 --no-entry -sSTANDALONE_WASM -sWASM_BIGINT
+  add_executable(${target} ${arg_SOURCES} ${veer_third_party_objects})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${target} PRIVATE veer_warnings)
+  target_link_options(${target} PRIVATE
+    -Oz -msimd128 ${arg_OPTIONS} --no-entry -sSTANDALONE_WASM -sWASM_BIGINT
     -sALLOW_MEMORY_GROWTH -sMAXIMUM_MEMORY=4GB -sINITIAL_MEMORY=2MB -sSTACK_SIZE=256KB
     -sMALLOC=emmalloc -sEXPORTED_FUNCTIONS=@${response}
     # wasm-opt moves no function into its only caller: bodies of moderate size compress better.
     -sBINARYEN_EXTRA_PASSES=--one-caller-inline-max-function-size=1
   )
-  set_target_properties(veer_wasm PROPERTIES
-    OUTPUT_NAME $<IF:$<BOOL:${VEER_WASM_RELAXED}>,veer-relaxed,veer>
+  set_target_properties(${target} PROPERTIES
+    OUTPUT_NAME ${name}
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}
     LINK_DEPENDS "${response}"
   )

@@ -49,7 +49,7 @@ export function buildNative() {
   return (name) => join(build, name);
 }
 
-/** Builds the kernels as a module of their own. */
+/** Builds the kernels as modules of their own; returns the path of a tier's. */
 export function buildWasmKernels() {
   const build = at('build', 'bench-wasm');
   if (!existsSync(join(build, 'build.ninja'))) {
@@ -57,5 +57,5 @@ export function buildWasmKernels() {
     runQuietly('cmake', ['-S', at('bench'), '-B', build, '-G', 'Ninja', toolchain]);
   }
   runQuietly('cmake', ['--build', build]);
-  return join(build, 'kernel_rates.wasm');
+  return (tier) => join(build, `kernel_rates_${tier}.wasm`);
 }

@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { root, run } from './run.mjs';
 
 export const at = (...names) => join(root, ...names);
@@ -44,13 +44,17 @@ export function filesUnder(folder, accept = () => true) {
     .sort();
 }
 
-const wasmModule = () => join(presetFolder('wasm'), 'veer.wasm');
+/** What the wasm preset builds for the package. */
+const wasmModules = ['veer.wasm', 'veer-relaxed.wasm'];
 
-/** Compiles js/ into dist/ and puts the module beside it. */
+/** Compiles js/ into dist/ and puts the modules beside it. */
 export function buildPackage() {
   const sources = filesUnder('js', (file) => file.endsWith('.ts'));
   const inputs = [...sources, 'tsconfig.json', 'package-lock.json'].map((file) => at(file));
-  if (existsSync(wasmModule())) inputs.push(wasmModule());
+  const modules = wasmModules
+    .map((name) => join(presetFolder('wasm'), name))
+    .filter((path) => existsSync(path));
+  inputs.push(...modules);
 
   const hash = createHash('sha256');
   for (const file of inputs) hash.update(file).update(readFileSync(file));
@@ -62,6 +66,6 @@ export function buildPackage() {
   rmSync(at('dist'), { recursive: true, force: true });
   mkdirSync(at('dist'), { recursive: true });
   if (sources.length > 0) run('node', [at('node_modules', 'typescript', 'bin', 'tsc'), '-p', at()]);
-  if (existsSync(wasmModule())) copyFileSync(wasmModule(), at('dist', 'veer.wasm'));
+  for (const path of modules) copyFileSync(path, at('dist', basename(path)));
   writeFileSync(stamp, digest);
 }

@@ -3,6 +3,7 @@
 // this one pointless.
 
 import { existsSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import { at, filesUnder } from './build.mjs';
 import { runCtest, runFuzzers, runNodeTests } from './runners.mjs';
 
@@ -84,6 +85,20 @@ export const stages = [
     budget: 120,
     needs: ['wasm'],
     run: (stage) => runNodeTests(stage, 'tests/node'),
+  },
+  {
+    // The module of engines with relaxed SIMD.
+    name: 'relaxed',
+    budget: 120,
+    needs: ['build', 'wasm'],
+    run: (stage) => {
+      const aboutAnswers =
+        /\/(same_bits|vector_index|model_replay|collections|loaders)\.test\.mjs$/;
+      return runNodeTests(stage, 'tests/node', (file) => aboutAnswers.test(file), {
+        NODE_OPTIONS: `--import=${pathToFileURL(at('tests', 'node', 'support', 'relaxed.mjs'))}`,
+        VEER_EXPECT_TIER: 'relaxed',
+      });
+    },
   },
   {
     name: 'built',

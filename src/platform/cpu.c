@@ -63,9 +63,6 @@ uint32_t cpu_features(void)
 #if defined(__wasm_simd128__)
     features |= CPU_SIMD128;
 #endif
-#if defined(__wasm_relaxed_simd__)
-    features |= CPU_RELAXED;
-#endif
     return features;
 }
 

@@ -10,7 +10,6 @@ enum {
     CPU_NEON = 4,
     CPU_NEON_DOT = 8,
     CPU_SIMD128 = 16,
-    CPU_RELAXED = 32,
 };
 
 uint32_t cpu_features(void);

@@ -105,8 +105,52 @@ describe('the module', { skip, timeout: 60_000 }, () => {
     await page.close();
   });
 
+  test('with relaxed SIMD and without, the same answers in pages and workers', async () => {
+    const page = await browser.page();
+    const { told, hasRelaxed } = await withVeer(page, async ({ init, open, vector }) => {
+      let state = 1;
+      const value = () => (state = (Math.imul(state, 48271) >>> 0) % 2147483647) / 2147483647 - 0.5;
+      const rows = Array.from({ length: 2000 }, () => Float32Array.from({ length: 96 }, value));
+      const told = [];
+      for (const simd of ['auto', 'simd128']) {
+        await init({ simd });
+        for (const worker of [false, true]) {
+          const db = await open('memory:', { worker, graphRows: 1000, autoWork: false });
+          const notes = await db.collection('notes', { v: vector(96) });
+          await notes.upsert(rows.map((v, i) => ({ id: `${i}`, v })));
+          const answers = [];
+          for (const effort of [0, 40]) {
+            await db.optimize();
+            for (let i = 0; i < 20; i++) {
+              const vector = rows[i].map((x, at) => x + rows[i + 20][at]);
+              const { hits } = await notes.search({ vector, effort, select: false });
+              answers.push(hits.map(({ id, distance }) => [id, distance]));
+            }
+          }
+          told.push({ tier: (await db.stats()).tier, answers: JSON.stringify(answers) });
+          await db.close();
+        }
+      }
+      const bytes = await (await fetch('/dist/veer-relaxed.wasm')).arrayBuffer();
+      return { told, hasRelaxed: WebAssembly.validate(bytes) };
+    });
+    if (process.env.VEER_BROWSER !== 'firefox') assert.ok(hasRelaxed);
+    const best = hasRelaxed ? 'relaxed' : 'simd128';
+    assert.deepEqual(
+      told.map(({ tier }) => tier),
+      [best, best, 'simd128', 'simd128'],
+    );
+    for (const { answers } of told) assert.equal(answers, told[0].answers);
+    await page.close();
+  });
+
   test('an HTML page in its place is told, from a page and from a worker', async () => {
-    const server = await serve({ routes: { '/dist/veer.wasm': { body: '<!doctype html>' } } });
+    const server = await serve({
+      routes: {
+        '/dist/veer.wasm': { body: '<!doctype html>' },
+        '/dist/veer-relaxed.wasm': { body: '<!doctype html>' },
+      },
+    });
     const page = await browser.page('/', server.origin);
     const texts = await withVeer(page, async ({ open }) => {
       const text = (error) => `${error.code}: ${error.message}`;
@@ -123,7 +167,7 @@ describe('the module', { skip, timeout: 60_000 }, () => {
   test('init gives a worker its module as well', async () => {
     const bytes = (path) => ({ body: '', status: 404, ...path });
     const server = await serve({
-      routes: { '/dist/veer.wasm': bytes({}) },
+      routes: { '/dist/veer.wasm': bytes({}), '/dist/veer-relaxed.wasm': bytes({}) },
       folders: ['dist', 'tests', 'build/wasm'],
     });
     const page = await browser.page('/', server.origin);

@@ -14,6 +14,16 @@ import { node } from '../../dist/platform_node.js';
 
 const wasmUrl = new URL('../../dist/veer.wasm', import.meta.url);
 const bytes = readFileSync(wasmUrl);
+const relaxedUrl = new URL('../../dist/veer-relaxed.wasm', import.meta.url);
+const hasRelaxed = WebAssembly.validate(readFileSync(relaxedUrl));
+const chosenUrl = hasRelaxed ? relaxedUrl : wasmUrl;
+
+async function tierOf(api) {
+  const db = await api.open('memory:');
+  const { tier } = await db.stats();
+  await db.close();
+  return tier;
+}
 
 async function works(api) {
   const db = await api.open('memory:', { create: true });
@@ -58,6 +68,51 @@ describe('init', () => {
   });
 });
 
+describe('which module', () => {
+  test('the one that the engine can run, or the one that was asked for', async () => {
+    const api = makeApi(node);
+    assert.equal(await tierOf(api), hasRelaxed ? 'relaxed' : 'simd128');
+    await api.init({ simd: 'simd128' });
+    assert.equal(await tierOf(api), 'simd128');
+    await api.init({ simd: 'auto' });
+    assert.equal(await tierOf(api), hasRelaxed ? 'relaxed' : 'simd128');
+    await assert.rejects(api.init({ simd: 'avx2' }), { name: 'TypeError', field: 'simd' });
+    if (process.env.VEER_EXPECT_TIER) assert.ok(hasRelaxed);
+  });
+  test('relaxed where there is none', { skip: hasRelaxed }, async () => {
+    const api = makeApi(node);
+    await assert.rejects(api.init({ simd: 'relaxed' }), { code: 'UNSUPPORTED' });
+    await api.init({ simd: 'auto' });
+    await works(api);
+  });
+  test('a worker gets the same', async () => {
+    const api = makeApi(node);
+    await api.init({ simd: 'simd128' });
+    const db = await api.open('memory:', { worker: true });
+    assert.equal((await db.stats()).tier, 'simd128');
+    await db.close();
+  });
+  test(
+    'veer.wasm takes the place of a relaxed one that is missing',
+    { skip: !hasRelaxed },
+    async () => {
+      const asked = [];
+      const lacking = {
+        ...node,
+        async loadModule(isRelaxed) {
+          asked.push(isRelaxed);
+          if (isRelaxed) throw new Error('left behind by a bundler');
+          return node.loadModule(false);
+        },
+      };
+      assert.equal(await tierOf(makeApi(lacking)), 'simd128');
+      assert.deepEqual(asked, [true, false]);
+      const strict = makeApi(lacking);
+      await assert.rejects(strict.init({ simd: 'relaxed' }), /left behind/);
+    },
+  );
+});
+
 describe('the browser’s loader', () => {
   const answering = async (response, act) => {
     const { fetch } = globalThis;
@@ -76,13 +131,13 @@ describe('the browser’s loader', () => {
 
   test('fetches the module beside itself, once', async () => {
     const asked = await answering(
-      () => new Response(bytes),
+      () => new Response(readFileSync(chosenUrl)),
       async (api) => {
         await works(api);
         await works(api);
       },
     );
-    assert.deepEqual(asked, [wasmUrl.href]);
+    assert.deepEqual(asked, [chosenUrl.href]);
   });
   test('an HTML page instead of it', () =>
     answering(

@@ -18,6 +18,8 @@ const built = (path) => fileURLToPath(new URL(`../../build/${path}`, import.meta
 const cli = process.env.VEER_CLI ?? built('veer');
 const twin = built('tests/model/test_index_native');
 const { path } = temporary('same-bits');
+/** Of the module that is loaded: that of the stage `relaxed`, or what everybody has. */
+const tier = process.env.VEER_EXPECT_TIER ?? 'simd128';
 
 /** Rows around some middles, as embeddings are; every tenth has a twin, and ties with it. */
 function clustered(dice, rows, dims) {
@@ -190,6 +192,7 @@ describe('databases', { skip: existsSync(cli) ? false : `${cli} is not built` },
             );
             assert.equal(answer.visited, visited, text);
             assert.equal(answer.explain.method, explain.method, text);
+            assert.equal(answer.explain.tier, tier, text);
             walks += answer.explain.method === 'graph';
           }
         }

@@ -104,6 +104,10 @@ function accounts(runtime) {
     assert.match(await says(runtime, 'entry'), /\/node_modules\/veerdb\/dist\/index_node\.js$/);
   });
 
+  test('runs the module for relaxed SIMD, which Node 20 does not', async () => {
+    assert.equal(await says(runtime, 'tier'), 'relaxed');
+  });
+
   for (const worker of [false, true]) {
     const where = worker ? 'in a worker' : 'in its own thread';
     test(`memory:, ${where}`, async () => {

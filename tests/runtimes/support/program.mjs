@@ -10,6 +10,12 @@ let held;
 
 const acts = {
   entry: () => import.meta.resolve('veerdb'),
+  async tier() {
+    const db = await veer.open('memory:');
+    const { tier } = await db.stats();
+    await db.close();
+    return tier;
+  },
   tell: (argument) => tell(veer, argument),
   index: () => tellIndex(veer),
   async fill({ location }) {
