@@ -299,6 +299,23 @@ static void print_operation(run *run, const model_operation *operation)
     if (operation->has_filter) fprintf(run->script, "\"filter\":%s,", operation->filter_text);
 }
 
+/* Every invariant of what is stored once no work is left, the graphs' among them: degree, no link twice
+ * or to itself, all nodes in reach. */
+static void check_storage(run *run)
+{
+    veer_buffer report = {0};
+    veer_error error = {0};
+    bool left = true;
+    while (left)
+        must(run, veer_work(run->database, -1, &left, &error), &error, "work");
+    close_database(run);
+    veer_status status = veer_check(run->directory, run->directory ? NULL : &run->io, NULL, NULL,
+                                    NULL, &report, &error);
+    CHECK(status == VEER_OK, "%s", report.data ? report.data : error.message);
+    veer_buffer_free(&report);
+    open_database(run);
+}
+
 static void do_operation(run *run, const model_operation *operation)
 {
     veer_error error = {0};
@@ -334,6 +351,7 @@ static void do_operation(run *run, const model_operation *operation)
         break;
     case MODEL_COMPACT:
         must(run, veer_compact(run->database, NULL, NULL, &error), &error, "compact");
+        if (!run->script) check_storage(run);
         break;
     case MODEL_BACKUP:
         do_backup(run);
@@ -356,6 +374,7 @@ static void run_all(run *run, uint64_t operations, uint64_t seed, uint32_t ids)
         model_next(&run->model, &operation, true);
         do_operation(run, &operation);
     }
+    check_storage(run);
     close_database(run);
     if (!run->directory) io_memory_free(&run->io);
     model_fini(&run->model);
