@@ -106,6 +106,27 @@ function wasmTables(lines) {
   ];
 }
 
+function npmTables(lines) {
+  const compared = compareAt(lines, 'hnswlib-wasm', [0.9, 0.95, 0.99]);
+  const builds = engines(lines).map((engine) => {
+    const [line] = of(lines, engine);
+    return [
+      line.version ? `${engine} ${line.version}` : engine,
+      line.kind,
+      whole(line.rows / line.build_s),
+      `${digits(line.build_cpu_s, 1)} / ${digits(line.build_s, 1)}`,
+      mebibytes(line.bytes_memory),
+    ];
+  });
+  return [
+    ...compared.lines,
+    '',
+    ...table(['engine', 'kind', 'rows/s until ready', 'CPU / wall s', 'memory'], builds),
+    '',
+    ...table(curveHeader, lines.map(curveRow)),
+  ];
+}
+
 function kernelTables(lines) {
   const faster = (line) => ratio(line.f32_ns_rounds, line.codes_ns_rounds);
   const rows = lines.map((line) => {
@@ -278,6 +299,7 @@ const sections = {
   graph: ['Graphs beside hnswlib', graphTables],
   search: ['Search, native', searchTables],
   wasm: ['Search in Node', wasmTables],
+  npm: ['What npm has, on a small set', npmTables],
   kernels: ['Kernels: 1-bit scan beside f32 scan', kernelTables],
   quant: ['Codes beside each other', quantTables],
   open: ['Open', openTables],
@@ -287,7 +309,7 @@ const sections = {
 
 const intro = `# Results
 
-Written by \`bench/report.mjs\` from \`bench/results.jsonl\`; \`npm run bench\` measures anew. One thread, k = 10, recall@10 (a row as near as the k-th true one counts, for every engine). Rounds are interleaved (A B A B ...); figures are medians over rounds, ratios are taken inside a round. QPS at a recall is interpolated between the measured settings; where an engine's fastest setting finds more, that setting counts. CPU is process CPU time. The machines are shared and noisy: compare ratios, not absolute figures. hnswlib 0.8.0 with M 16, efConstruction 200, compiled -O3 -march=native; its index may have been built in an earlier run (build/bench/peers). Other peers have the same M and efConstruction, in the versions of bench/package.json. Veer as it is shipped; a row named scan has no graph, one named graph has had all background work done.
+Written by \`bench/report.mjs\` from \`bench/results.jsonl\`; \`npm run bench\` measures anew. One thread, k = 10, recall@10 (a row as near as the k-th true one counts, for every engine). Rounds are interleaved (A B A B ...); figures are medians over rounds, ratios are taken inside a round. QPS at a recall is interpolated between the measured settings; where an engine's fastest setting finds more, that setting counts. CPU is process CPU time. The machines are shared and noisy: compare ratios, not absolute figures. hnswlib 0.8.0 with M 16, efConstruction 200, compiled -O3 -march=native; its index may have been built in an earlier run (build/bench/peers). faiss is Debian's 1.7.3, which is compiled for SSE alone: one compiled for the machine is several times as fast. Other peers have the same M and efConstruction where there is such a thing, in the versions of bench/package.json and bench/npm/package.json; those marked native are machine code. Veer as it is shipped; a row named scan has no graph, one named graph has had all background work done.
 `;
 
 /** RESULTS.md as text. */

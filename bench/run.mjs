@@ -7,12 +7,23 @@ import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { at } from '../scripts/lib/build.mjs';
 import { ScriptError, main } from '../scripts/lib/run.mjs';
-import { buildNative, prepareHnswlib, preparePackages } from './lib/peers.mjs';
+import { buildNative, installPackages, prepareFaiss, prepareHnswlib } from './lib/peers.mjs';
 import { Record } from './lib/record.mjs';
 import { dataSet, setNames } from './lib/sets.mjs';
 import { writeReport } from './report.mjs';
 
-const suites = ['import', 'search', 'wasm', 'kernels', 'open', 'write', 'filter', 'graph', 'quant'];
+const suites = [
+  'import',
+  'search',
+  'wasm',
+  'npm',
+  'kernels',
+  'open',
+  'write',
+  'filter',
+  'graph',
+  'quant',
+];
 
 const help = `npm run bench [-- options]
 
@@ -25,7 +36,8 @@ const help = `npm run bench [-- options]
   --fresh        build the peers' indexes anew instead of taking those that are in build/bench/peers
   --quick        small generated set, 3 rounds, to see that all of it runs
 
-$VEER_BENCH_SETS may name a folder with generated sets (bench/make_vectors.c) that are ready.
+$VEER_BENCH_SETS may name a folder with sets that are ready: generated ones (bench/make_vectors.c), and
+those that ../shared/data/gen/make_lsa.py makes, which are left out where they are absent.
 Results of --quick and --limit go to build/bench, all others to bench/results.jsonl and bench/RESULTS.md. Run it on a quiet machine.`;
 
 await main(async () => {
@@ -61,7 +73,8 @@ await main(async () => {
   }
 
   prepareHnswlib();
-  if (wanted.includes('wasm')) preparePackages();
+  if (wanted.includes('search')) prepareFaiss();
+  if (wanted.includes('wasm')) installPackages(at('bench'));
   const program = buildNative();
   const work = at('build', 'bench', 'work');
   mkdirSync(work, { recursive: true });

@@ -9,6 +9,7 @@
  *   index        veer.h's index level, made of BASE; PATH is its option graphRows. Where the
  *                library has no such option, 0 is what it does, and others are left out
  *   hnswlib      hnswlib's index at PATH, built from BASE
+ *   faiss        faiss's, where this was compiled with it
  *
  * Only the first LIMIT queries are asked (0: all). Every setting of every engine runs all of them
  * once to warm up and to measure its recall, then once a round; rounds go through all settings, so
@@ -19,6 +20,9 @@
 #define _GNU_SOURCE
 #include "peer_hnswlib.h"
 #include "vecs_truth.h"
+#if defined(BENCH_HAS_FAISS)
+#include "peer_faiss.h"
+#endif
 
 #define K_MAX 1000u
 #define ROUNDS_MAX 99u
@@ -27,8 +31,15 @@
 #define EXACT_QUERIES 50u
 #define EXACT 2.0 /* among recalls */
 
-typedef enum engine_kind { KIND_SCAN, KIND_GRAPH, KIND_INDEX, KIND_HNSWLIB, KINDS } engine_kind;
-static const char *const kind_names[KINDS] = {"scan", "graph", "index", "hnswlib"};
+typedef enum engine_kind {
+    KIND_SCAN,
+    KIND_GRAPH,
+    KIND_INDEX,
+    KIND_HNSWLIB,
+    KIND_FAISS,
+    KINDS
+} engine_kind;
+static const char *const kind_names[KINDS] = {"scan", "graph", "index", "hnswlib", "faiss"};
 
 typedef struct engine {
     engine_kind kind;
@@ -39,7 +50,15 @@ typedef struct engine {
     veer_index *index;
     double index_seconds;
     peer_hnsw *peer;
+#if defined(BENCH_HAS_FAISS)
+    peer_faiss *faiss;
+#endif
 } engine;
+
+static bool is_peer(const engine *engine)
+{
+    return engine->kind == KIND_HNSWLIB || engine->kind == KIND_FAISS;
+}
 
 typedef struct setting {
     engine *engine;
@@ -129,7 +148,7 @@ static void add_setting(bench *b, engine *engine, double effort)
     added->engine = engine;
     added->effort = effort;
     /* Exact search is not what is compared: some queries tell its speed. */
-    bool is_exact = engine->kind != KIND_HNSWLIB && effort == EXACT;
+    bool is_exact = !is_peer(engine) && effort == EXACT;
     added->count = is_exact && b->queries.rows > EXACT_QUERIES ? EXACT_QUERIES : b->queries.rows;
     added->latencies = malloc(b->rounds * added->count * sizeof(double));
     if (engine->database == NULL) return;
@@ -160,6 +179,13 @@ static size_t run_one(bench *b, setting *with, size_t i, uint64_t *keys)
         return peer_hnsw_search(engine->peer, vector, b->k, (size_t)with->effort, NULL, NULL,
                                 keys != NULL ? keys : found_keys);
     }
+#if defined(BENCH_HAS_FAISS)
+    if (engine->kind == KIND_FAISS) {
+        vector = b->unit_queries.values + i * b->queries.dims;
+        return peer_faiss_search(engine->faiss, vector, b->k, (size_t)with->effort,
+                                 keys != NULL ? keys : found_keys);
+    }
+#endif
     if (engine->kind == KIND_INDEX) {
         veer_index_search_options options = {.recall = with->effort > 1 ? 0 : with->effort,
                                              .exact = with->effort > 1};
@@ -220,8 +246,11 @@ static void print_setting(bench *b, setting *of)
     size_t bytes = engine->peer != NULL    ? peer_hnsw_bytes(engine->peer)
                    : engine->index != NULL ? veer_index_memory(engine->index)
                                            : 0;
+#if defined(BENCH_HAS_FAISS)
+    if (engine->faiss != NULL) bytes = peer_faiss_bytes(engine->faiss);
+#endif
     printf("{\"engine\": \"%s\", \"setting\": ", engine->name);
-    if (engine->kind == KIND_HNSWLIB) {
+    if (is_peer(engine)) {
         printf("\"ef=%.0f\"", of->effort);
     } else if (of->effort == EXACT) {
         printf("\"exact\"");
@@ -241,7 +270,7 @@ static void print_setting(bench *b, setting *of)
     if (bytes > 0) printf(", \"bytes_memory\": %zu", bytes);
     printf(", \"rows\": %zu, \"dims\": %zu, \"k\": %zu, \"queries\": %zu", b->base.rows,
            b->base.dims, b->k, of->count);
-    if (engine->kind != KIND_HNSWLIB) printf(", \"tier\": \"%s\"", veer_tier());
+    if (!is_peer(engine)) printf(", \"tier\": \"%s\"", veer_tier());
     printf("}\n");
 }
 
@@ -268,8 +297,13 @@ static void add_engine(bench *b, const char *argument)
     case KIND_HNSWLIB:
         added->peer = peer_hnsw_load(argument + path, b->base.dims, b->metric != VEER_METRIC_L2);
         break;
+#if defined(BENCH_HAS_FAISS)
+    case KIND_FAISS:
+        added->faiss = peer_faiss_load(argument + path);
+        break;
+#endif
     default:
-        fprintf(stderr, "%s: not a kind of engine\n", kind);
+        fprintf(stderr, "%s: not a kind of engine here\n", kind);
         exit(2);
     }
 }
@@ -284,6 +318,7 @@ static void add_settings(bench *b)
         [KIND_GRAPH] = {graph_recalls, sizeof graph_recalls / sizeof graph_recalls[0]},
         [KIND_INDEX] = {scan_recalls, sizeof scan_recalls / sizeof scan_recalls[0]},
         [KIND_HNSWLIB] = {efs, sizeof efs / sizeof efs[0]},
+        [KIND_FAISS] = {efs, sizeof efs / sizeof efs[0]},
     };
     for (size_t place = 0; place < 16; place++) {
         for (size_t i = 0; i < b->engines_count; i++) {
@@ -308,6 +343,9 @@ static void finish(bench *b)
         if (of->database != NULL) bench_must(veer_close(of->database, &error), &error, of->name);
         veer_index_free(of->index);
         peer_hnsw_free(of->peer);
+#if defined(BENCH_HAS_FAISS)
+        peer_faiss_free(of->faiss);
+#endif
     }
     free(b->base.values);
     free(b->queries.values);

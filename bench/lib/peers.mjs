@@ -24,27 +24,37 @@ export function prepareHnswlib() {
   run('dpkg-deb', ['-x', join(files, name), folder]);
 }
 
+/** Debian's faiss, where the libraries that it needs are there; it is left out otherwise. */
+export function prepareFaiss() {
+  const home = at('.toolchain', 'peers', 'faiss');
+  if (existsSync(join(home, 'usr', 'include', 'faiss'))) return;
+  console.log('bench: fetching faiss 1.7.3 (of Debian: compiled for SSE)');
+  const files = new PrivateSources().downloadBinary('libfaiss-dev/bookworm');
+  const name = readdirSync(files).find((file) => file.startsWith('libfaiss-dev_1.7.3'));
+  if (!name) throw new ScriptError('libfaiss-dev/bookworm is no longer version 1.7.3.');
+  mkdirSync(home, { recursive: true });
+  run('dpkg-deb', ['-x', join(files, name), home]);
+}
+
 /**
- * Installs the packages of bench/package.json; the optional ones may be missing afterwards. Not by
- * `npm ci`, which wants every platform's package of zvec to be there.
+ * Installs the packages of a folder's package.json; the optional ones may be missing afterwards. Not
+ * by `npm ci`, which wants every platform's package of zvec to be there.
  */
-export function preparePackages() {
-  const lock = readFileSync(at('bench', 'package-lock.json'));
+export function installPackages(home) {
+  const lock = readFileSync(join(home, 'package-lock.json'));
   const digest = createHash('sha256').update(lock).digest('hex');
-  const stamp = at('bench', 'node_modules', '.stamp');
+  const stamp = join(home, 'node_modules', '.stamp');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
-  console.log('bench: installing node packages of the peers');
+  console.log(`bench: installing node packages of the peers in ${home}`);
   const quietly = ['--no-audit', '--no-fund', '--loglevel=error'];
-  runQuietly('npm', ['install', '--no-save', ...quietly], { cwd: at('bench') });
+  runQuietly('npm', ['install', '--no-save', ...quietly], { cwd: home });
   writeFileSync(stamp, digest);
 }
 
 /** Builds the native programs in build/bench, and returns the path of one by its name. */
 export function buildNative() {
   const build = at('build', 'bench');
-  if (!existsSync(join(build, 'build.ninja'))) {
-    runQuietly('cmake', ['-S', at('bench'), '-B', build, '-G', 'Ninja']);
-  }
+  runQuietly('cmake', ['-S', at('bench'), '-B', build, '-G', 'Ninja']);
   runQuietly('cmake', ['--build', build]);
   return (name) => join(build, name);
 }

@@ -48,31 +48,51 @@ function database(bench, kind) {
 export const scanDatabase = (bench) => database(bench, 'scan');
 export const graphDatabase = (bench) => database(bench, 'graph');
 
-/** hnswlib's index, built now: {path, wall_s, cpu_s, bytes, bytes_disk, date}. */
-export function buildPeer({ set, program }) {
+/** An index in build/bench/peers, built by `build(path)` unless the one of an earlier run will do. */
+function kept(path, key, { isFresh, say }, what, build) {
+  if (!isFresh && existsSync(path) && existsSync(`${path}.json`)) {
+    const about = JSON.parse(readFileSync(`${path}.json`, 'utf8'));
+    if (about.key === key) return { path, ...about };
+  }
+  say(`building ${what}`);
   mkdirSync(peerFolder, { recursive: true });
-  const path = join(peerFolder, `${set.name}.hnsw`);
-  const [built] = jsonLines(program('hnswlib_build'), [set.base, set.metric, path]);
-  const { wall_s, cpu_s, bytes } = built;
+  const [{ wall_s, cpu_s, bytes }] = build(path);
   const date = new Date().toISOString().slice(0, 16);
-  const about = { key: keyOf(set), wall_s, cpu_s, bytes, bytes_disk: statSync(path).size, date };
+  const about = { key, wall_s, cpu_s, bytes, bytes_disk: statSync(path).size, date };
   writeFileSync(`${path}.json`, `${JSON.stringify(about)}\n`);
   return { path, ...about };
 }
 
-const keyOf = ({ rows, dims, metric, base }) =>
-  `hnswlib 0.8.0, M 16, efConstruction 200, ${rows} x ${dims} ${metric}, ${statSync(base).size} bytes`;
+const keyOf = (name, { rows, dims, metric, base }) =>
+  `${name}, M 16, efConstruction 200, ${rows} x ${dims} ${metric}, ${statSync(base).size} bytes`;
 
-/** The same, from an earlier run where there is one and `isFresh` is not asked for. */
-export function peerIndex(bench) {
-  const { set, isFresh, say } = bench;
-  return once(`${set.name} hnswlib`, () => {
-    const path = join(peerFolder, `${set.name}.hnsw`);
-    if (!isFresh && existsSync(path) && existsSync(`${path}.json`)) {
-      const about = JSON.parse(readFileSync(`${path}.json`, 'utf8'));
-      if (about.key === keyOf(set)) return { path, ...about };
-    }
-    say(`building hnswlib’s index of ${set.name}`);
-    return buildPeer(bench);
-  });
+/** hnswlib's index: {path, wall_s, cpu_s, bytes, bytes_disk, date}; built now where `isFresh`. */
+function hnswlibIndex(bench) {
+  const { set, program } = bench;
+  return kept(
+    join(peerFolder, `${set.name}.hnsw`),
+    keyOf('hnswlib 0.8.0', set),
+    bench,
+    `hnswlib’s index of ${set.name}`,
+    (path) => jsonLines(program('hnswlib_build'), [set.base, set.metric, path]),
+  );
+}
+
+export const buildPeer = (bench) => hnswlibIndex({ ...bench, isFresh: true, say: () => {} });
+
+export const peerIndex = (bench) => once(`${bench.set.name} hnswlib`, () => hnswlibIndex(bench));
+
+/** faiss's, or null where it was not compiled in. */
+export function faissIndex(bench) {
+  const { set, program } = bench;
+  if (!existsSync(program('faiss_build'))) return null;
+  return once(`${set.name} faiss`, () =>
+    kept(
+      join(peerFolder, `${set.name}.faiss`),
+      keyOf('faiss 1.7.3', set),
+      bench,
+      `faiss’s index of ${set.name}`,
+      (path) => jsonLines(program('faiss_build'), [set.base, set.metric, path]),
+    ),
+  );
 }

@@ -13,6 +13,13 @@ const real = {
   'sift-128': { rows: 14000, dims: 128, metric: 'l2', kind: 'bvecs' },
 };
 
+/** Made by a script beside the real sets; the same documents in more rows and dimensions. */
+const made = {
+  'apt-lsa-60k-384': { rows: 60000, dims: 384, metric: 'cosine' },
+  'apt-lsa-60k-768': { rows: 60000, dims: 768, metric: 'cosine' },
+};
+const script = at('..', 'shared', 'data', 'gen', 'make_lsa.py');
+
 /** Clustered Gaussians (bench/make_vectors.c); the stand-ins have the real sets' shapes. */
 const generated = {
   'clusters-60k-128': { rows: 60000, dims: 128, metric: 'cosine', seed: 7 },
@@ -24,7 +31,7 @@ const generated = {
 
 const standIns = { 'apt-lsa-128': 'clusters-60k-128', 'apt-lsa-384': 'clusters-16k-384' };
 
-export const setNames = [...Object.keys(real), ...Object.keys(generated)];
+export const setNames = [...Object.keys(real), ...Object.keys(made), ...Object.keys(generated)];
 
 function files(folder, metric, kind = 'fvecs') {
   const path = (name) => join(folder, name);
@@ -53,11 +60,27 @@ function generate(name, { rows, dims, metric, seed, short }, program) {
   return { name, rows, dims, metric, ...files(folder, metric) };
 }
 
+/** Taken from $VEER_BENCH_SETS or build/bench/sets; null where it is not there, which it says. */
+function ready(name) {
+  const { rows, dims, metric } = made[name];
+  const home = process.env.VEER_BENCH_SETS ?? at('build', 'bench', 'sets');
+  const folder = join(home, name);
+  if (existsSync(join(folder, `gt_${metric}.ivecs`))) {
+    return { name, rows, dims, metric, ...files(folder, metric) };
+  }
+  console.log(
+    `bench: ${name} is absent (${folder}) and left out; it is made in some minutes by\n` +
+      `  python3 ${script} ${dims} ${rows} ${folder}`,
+  );
+  return null;
+}
+
 /**
  * The set of that name, or, where it is absent, a generated one of its shape, or null where that is
  * not there either; it says so.
  */
 export function dataSet(name, program) {
+  if (made[name]) return ready(name);
   if (!real[name]) return generate(name, generated[name], program);
   const folder = join(shared, name);
   const { rows, dims, metric, kind } = real[name];

@@ -7,6 +7,8 @@ import { openDatabase } from './open.mjs';
 export const sets = [
   'apt-lsa-128',
   'apt-lsa-384',
+  'apt-lsa-60k-384',
+  'apt-lsa-60k-768',
   'sift-128',
   'clusters-100k-128',
   'clusters-100k-768',
