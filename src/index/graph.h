@@ -105,15 +105,17 @@ typedef struct graph_choice {
     graph_way way;
     size_t past;   /* effort of GRAPH_WALK */
     size_t effort; /* of graph_search_allowed: after GRAPH_WALK too, where that meets too few */
-    /* Above `effort`, graph_search_allowed looks whether the filter excludes what is near, and goes
-     * on with this effort where it does; the same: it looks, and stops; 0: it does not look. */
+    /* Above `effort`, graph_search_allowed looks whether the filter excludes what is near; where it
+     * does, it goes on until `patience` expansions in a row have changed nothing among the k nearest,
+     * with a pool of so many at most; the same: it looks, and stops; 0: it does not look. */
     size_t most;
+    size_t k, patience;
     bool compares; /* where walks give too little, comparing costs less than a scan of all codes */
     double cost;   /* in codes of a scan */
 } graph_choice;
 
 /* A walk that keeps allowed nodes alone and crosses the others: result->count is at most the
- * effort. */
+ * effort, or `most`. */
 veer_status graph_search_allowed(const flat_space *space, const graph *graph,
                                  const flat_query *query, const graph_allowed *allowed,
                                  const graph_choice *choice, arena *scratch, graph_result *result);

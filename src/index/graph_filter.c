@@ -14,11 +14,11 @@
  * that are allowed: there is always one.
  *
  * Where the filter excludes just what is near the query, the nearest allowed nodes lie on the rim of
- * an empty region, all about as far, and the same effort finds less of them. How many excluded nodes
- * are nearer to the query than the nearest result tells: were the filter independent of the distance,
- * x / share of them would be there with a probability of about e^-x. They are counted after the
- * walk, from the nearest results towards the query, up to a few of 1 / share; allowed nodes that are
- * met on the way join the pool. If there are too many, the walk goes on with more effort.
+ * an empty region, all about as far, and the same effort finds less of them. How many nodes are nearer
+ * to the query than the second result tells: were the filter independent of the distance, x / share
+ * of them would be there with a probability of about (1 + x) e^-x. They are counted after the walk,
+ * from the nearest results towards the query, until there are too many; allowed nodes that are met on
+ * the way join the pool. If there are, the walk goes on.
  *
  * graph_compare_allowed measures every allowed node: for few, and where a walk fails.
  *
@@ -38,11 +38,13 @@
 #define FETCHED_LISTS 8u
 #define FETCHED_CODE 256u
 
-/* Results from which nodes that are nearer to the query than the nearest are looked for, and the x
- * from which on there are too many of them. Measured on three sets: from one result alone the way
- * towards the query is often not found; below x = 4 recall is that of no filter. */
+/* Results from which nodes that are nearer to the query are looked for, the result they are to be
+ * nearer than, and the x from which on there are too many of them: 4 of 100 queries see that
+ * by chance. Measured on three sets: from one result alone the way towards the query is often not
+ * found, and the nearest result alone, whose place is a matter of chance, tells less. */
 #define LOOKOUTS 8u
-#define NEARER_MAX 4u
+#define NEARER_THAN 2u
+#define NEARER_MAX 5.0
 
 typedef struct filtered_walk {
     graph_query query;
@@ -140,7 +142,7 @@ static veer_status begin(filtered_walk *run, size_t capacity)
 
 /* ---------------------------------------------------------------- what is nearer */
 
-/* Counts nodes that are nearer than the nearest result, up to about `enough`. Allowed nodes that it
+/* Counts nodes that are nearer than the NEARER_THAN-th result, up to about `enough`. Allowed nodes that it
  * meets join the pool. */
 static veer_status count_nearer(filtered_walk *run, size_t enough, double *count)
 {
@@ -157,7 +159,7 @@ static veer_status count_nearer(filtered_walk *run, size_t enough, double *count
     size_t nearer = 0;
     *count = 0;
     if (walk->count == 0) return VEER_OK;
-    int32_t nearest = walk->pool[0].rank;
+    int32_t rim = walk->pool[walk->count < NEARER_THAN ? 0 : NEARER_THAN - 1].rank;
     for (size_t i = walk->count < LOOKOUTS ? walk->count : LOOKOUTS; i-- > 0;) {
         stack[depth] = walk->pool[i].node & ~GRAPH_EXPANDED;
         bitset_set(met, stack[depth++]);
@@ -170,7 +172,7 @@ static veer_status count_nearer(filtered_walk *run, size_t enough, double *count
         for (size_t i = 0; i < n; i++) {
             bitset_set(met, fresh[i]);
             if (graph_visit(walk, fresh[i])) graph_walk_put(walk, ranks[i], fresh[i]);
-            if (ranks[i] >= nearest) continue;
+            if (ranks[i] >= rim) continue;
             stack[depth++] = fresh[i];
             nearer++;
         }
@@ -193,14 +195,18 @@ veer_status graph_search_allowed(const flat_space *space, const graph *graph,
     if (has_no_code) return VEER_OK;
     size_t limit = choice->effort;
     VEER_TRY(begin(&run, choice->most > limit ? choice->most : limit));
+    walk->top = choice->k;
     graph_walk_on(walk, limit);
     if (choice->most > 0) {
-        double expected = (double)graph->count / (double)allowed->count;
-        double many = NEARER_MAX * expected, nearer;
+        /* What is geometrically distributed has a mean of 1 / share - 1, and 1 / share - 1/2 comes
+         * close to -1 / log(1 - share), which differs between C libraries. */
+        double many = NEARER_MAX * ((double)graph->count / (double)allowed->count - 0.5), nearer;
         VEER_TRY(count_nearer(&run, (size_t)many + 1, &nearer));
         result->is_deprived = nearer > many;
-        if (result->is_deprived) limit = choice->most;
+        bool goes_on = result->is_deprived && choice->most > limit;
+        if (goes_on) walk->patience = choice->patience;
         graph_walk_on(walk, limit);
+        if (goes_on) limit = walk->count;
     }
     graph_walk_end(walk);
     result->nearest = walk->pool;

@@ -50,11 +50,14 @@ bool graph_plan(const graph *graph, size_t k, double recall, double share, size_
 #define DEPRIVED_SCAN 1.5
 
 /* Effort against that of a walk without a filter, for the same recall: every expansion is filled up. */
-#define USUAL_EFFORT 0.8
+#define USUAL_EFFORT 0.75
 /* Where the filter excludes what is near, all nodes that remain are about as far, and what is missed
- * falls as 1 / effort: measured on three sets, 2 to 4 of k = 10 times k / effort. */
-#define DEPRIVED_EFFORT 0.35
-#define DEPRIVED_MIN 6u /* times k */
+ * falls as 1 / effort: measured on three sets, 2 to 4 of k = 10 times k / effort. So far a walk goes
+ * as a rule, which its patience decides, and at most. All of it times k / (1 - recall). */
+#define DEPRIVED_EFFORT 0.4
+#define DEPRIVED_PATIENCE 0.2
+#define DEPRIVED_MOST 1.0
+#define DEPRIVED_RECALL_MIN 0.9
 
 bool graph_choose(const flat_space *space, const graph *graph, size_t k, double recall,
                   size_t allowed, double scan, graph_choice *choice)
@@ -74,15 +77,18 @@ bool graph_choose(const flat_space *space, const graph *graph, size_t k, double 
     double hop = EXPAND_CODES + CROSS_CODES / flat_padded_dims(space) / share;
     double cost = ((double)effort + BEGIN_EFFORT + LOOK_EFFORT) * hop;
     if (cost >= (compares ? compare : scan)) return compares;
-    size_t most = (size_t)(DEPRIVED_EFFORT * (double)k / (1 - recall));
-    if (most < DEPRIVED_MIN * k) most = DEPRIVED_MIN * k;
+    double miss = 1 - (recall > DEPRIVED_RECALL_MIN ? recall : DEPRIVED_RECALL_MIN);
+    size_t typical = (size_t)(DEPRIVED_EFFORT * (double)k / miss);
+    size_t most = (size_t)(DEPRIVED_MOST * (double)k / miss);
     if (most < 2 * effort) most = 2 * effort;
     compares = compare < scan * DEPRIVED_SCAN;
     double least = compares ? compare : scan * DEPRIVED_SCAN;
-    if ((double)(most - effort) * hop > least) most = effort;
+    if ((double)typical * hop > least) most = effort;
     *choice = (graph_choice){.way = GRAPH_WALK_ALLOWED,
                              .effort = effort,
                              .most = most,
+                             .k = k,
+                             .patience = (size_t)(DEPRIVED_PATIENCE * (double)k / miss),
                              .compares = compares,
                              .cost = cost};
     if (share < PAST_SHARE_MIN) return true;

@@ -114,7 +114,9 @@ static size_t expand(graph_walk *walk, uint32_t node)
 
 void graph_walk_on(graph_walk *walk, size_t limit)
 {
-    for (size_t at = 0; at < walk->count && at < limit;) {
+    uint64_t changed = walk->expanded;
+    for (size_t at = 0; at < walk->count;) {
+        if (at >= limit && walk->expanded >= changed + walk->patience) break;
         uint32_t node = walk->pool[at].node;
         if (node & GRAPH_EXPANDED) {
             at++;
@@ -122,6 +124,7 @@ void graph_walk_on(graph_walk *walk, size_t limit)
         }
         walk->pool[at].node = node | GRAPH_EXPANDED;
         size_t least = expand(walk, node);
+        if (least < walk->top) changed = walk->expanded;
         at = least <= at ? least : at + 1;
     }
 }

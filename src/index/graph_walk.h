@@ -22,6 +22,9 @@ typedef struct graph_walk {
     size_t touched_count;
     graph_near *pool; /* capacity + 1 places */
     size_t capacity, count;
+    /* graph_walk_on goes on behind its limit until so many expansions in a row have changed nothing
+     * among the first `top` of the pool. */
+    size_t top, patience;
     uint64_t compared, expanded;
 } graph_walk;
 

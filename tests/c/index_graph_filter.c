@@ -176,10 +176,21 @@ static double recall_of(const world *w, const flat_query *query, const graph_res
 
 static const graph_choice choices[] = {
     {.way = GRAPH_COMPARE_ALLOWED, .effort = 3 * K, .compares = true},
-    {.way = GRAPH_WALK_ALLOWED, .effort = 20, .most = 100, .compares = true},
+    {.way = GRAPH_WALK_ALLOWED,
+     .effort = 20,
+     .most = 100,
+     .k = K,
+     .patience = 20,
+     .compares = true},
     {.way = GRAPH_WALK_ALLOWED, .effort = 20, .most = 20, .compares = true},
     {.way = GRAPH_WALK_ALLOWED, .effort = 60},
-    {.way = GRAPH_WALK, .past = 40, .effort = 20, .most = 100, .compares = true},
+    {.way = GRAPH_WALK,
+     .past = 40,
+     .effort = 20,
+     .most = 100,
+     .k = K,
+     .patience = 20,
+     .compares = true},
 };
 
 /* Mean recall; every answer is checked, and is none only where the choice leaves it to a scan. */
@@ -282,8 +293,8 @@ static void test_deprived(void **state)
             make_query(&random, &w, vector);
             allow(&w, where, ROWS / 4, vector, &random);
             flat_query *query = query_of(&w, vector);
-            const graph_choice stops = {.effort = 20, .most = 20},
-                               goes_on = {.effort = 20, .most = 90};
+            const graph_choice stops = {.effort = 20, .most = 20, .k = K, .patience = 30};
+            const graph_choice goes_on = {.effort = 20, .most = 90, .k = K, .patience = 30};
             graph_result short_one, long_one;
             assert_int_equal(graph_search_allowed(w.space, &w.graph, query, &w.allowed, &stops,
                                                   &w.scratch, &short_one),
@@ -294,6 +305,7 @@ static void test_deprived(void **state)
             assert_int_equal(short_one.is_deprived, long_one.is_deprived);
             assert_int_equal(short_one.count, 20);
             assert_int_equal(long_one.count, long_one.is_deprived ? 90 : 20);
+            assert_true(!long_one.is_deprived || long_one.expanded >= short_one.expanded + 30);
             deprived += short_one.is_deprived;
         }
         print_message("%u of %u see it, %s\n", deprived, QUERIES, place_names[where]);
