@@ -82,7 +82,8 @@ __attribute__((target("f16c"))) static uint16_t by_processor(float value)
 static void test_processor(void **state)
 {
     (void)state;
-    if (!__builtin_cpu_supports("f16c")) skip();
+    /* clang 14 does not know "f16c" here, which came before AVX2. */
+    if (!__builtin_cpu_supports("avx2")) skip();
     rng random;
     rng_init(&random, 1);
     for (int i = 0; i < 3000000; i++) {
