@@ -127,6 +127,17 @@ function npmTables(lines) {
   ];
 }
 
+function chromiumTables(lines) {
+  const compared = compareAt(lines, 'veer-index (simd128, scan)', [0.9, 0.95, 0.99]);
+  return [
+    `Browser: ${lines[0].browser}. QPS by the wall clock.`,
+    '',
+    ...compared.lines,
+    '',
+    ...table(curveHeader, lines.map(curveRow)),
+  ];
+}
+
 function kernelTables(lines) {
   const faster = (line) => ratio(line.f32_ns_rounds, line.codes_ns_rounds);
   const rows = lines.map((line) => {
@@ -299,6 +310,7 @@ const sections = {
   graph: ['Graphs beside hnswlib', graphTables],
   search: ['Search, native', searchTables],
   wasm: ['Search in Node', wasmTables],
+  chromium: ['Search in Chromium', chromiumTables],
   npm: ['What npm has, on a small set', npmTables],
   kernels: ['Kernels: 1-bit scan beside f32 scan', kernelTables],
   quant: ['Codes beside each other', quantTables],

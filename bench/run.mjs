@@ -16,6 +16,7 @@ const suites = [
   'import',
   'search',
   'wasm',
+  'chromium',
   'npm',
   'kernels',
   'open',

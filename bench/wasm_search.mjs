@@ -71,6 +71,7 @@ function hits(query, keys) {
 const scanRecalls = [0.8, 0.9, 0.95, 0.97, 0.99, 0.995, 0.999];
 const graphRecalls = [0.7, 0.8, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999];
 const settings = [];
+let tier; // of the package's module here
 const held = []; // what is searched must not be collected as garbage
 
 /** `search` gives the keys of query i, or a promise of them. */
@@ -127,7 +128,8 @@ async function addCollection(name, graphRows, recalls) {
   const graphClock = startClock();
   while (await database.work(1000)); // false: nothing is left
   const build = graphRows > 0 ? graphClock() : {};
-  const { memory, storage } = await database.stats();
+  const { memory, storage, tier: own } = await database.stats();
+  tier = own;
   for (const recall of recalls) {
     const query = await documents.prepare({ k, recall, select: false });
     const search = async (i) => {
@@ -200,7 +202,7 @@ function print({ engine, setting, recall, cpu, wall, latencies, extra }) {
       dims,
       k,
       queries: queries.rows,
-      tier: engine.startsWith('veer') ? 'simd128' : null,
+      tier: engine.startsWith('veer') ? tier : null,
       ...extra,
     }),
   );
