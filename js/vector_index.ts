@@ -185,14 +185,15 @@ export function vectorIndexFactory(modules: ModuleSource): VectorIndexFactory {
 
   return {
     async create(given: VectorIndexOptions): Promise<VectorIndex> {
-      const { dims, metric = 'cosine', seed, graphRows } = given;
-      const options: { dims?: number; metric: Metric; seed?: number; graphRows?: number } = {
-        metric,
-      };
+      const { dims, metric = 'cosine', seed, graphRows, graphDegree } = given;
+      const options: Record<string, number | Metric> = { metric };
       options.dims = integer('dims', dims, 1, DIMS_MAX) ?? requireDims();
       if (seed !== undefined) options.seed = integer('seed', seed, 0, 2 ** 53 - 1)!;
       if (graphRows !== undefined) {
         options.graphRows = integer('graphRows', graphRows, 0, 2 ** 31 - 1)!;
+      }
+      if (graphDegree !== undefined) {
+        options.graphDegree = integer('graphDegree', graphDegree, 16, 64)!;
       }
       const ffi = await shared();
       ffi.call('wasm_index_new', JSON.stringify(options));

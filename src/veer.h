@@ -243,7 +243,8 @@ typedef struct veer_index_search_options {
 /* An empty index. `options` (JSON): {"dims": 1-8192, "metric": "cosine" | "dot" | "l2" | "manhattan"
  * | "chebyshev" | "canberra" | "braycurtis" | "hamming" | "jaccard", "seed": integer, default 42: of
  * the rotation, "graphRows": rows from which veer_index_optimize builds a graph, default 20000, 0:
- * never}. `allocator` NULL: the platform's. Free with veer_index_free. */
+ * never, "graphDegree": 16-64 neighbours of a graph's node, default 32; after loading that of the
+ * loaded graph}. `allocator` NULL: the platform's. Free with veer_index_free. */
 VEER_API veer_status veer_index_new(const char *options, const veer_allocator *allocator,
                                     veer_index **index, veer_error *error);
 VEER_API void veer_index_free(veer_index *index);

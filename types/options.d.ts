@@ -38,6 +38,8 @@ export interface OpenOptions {
   readonly segmentBytes?: number | undefined;
   /** Vectors of a sealed segment from which it gets a graph. Default 20000; 0: never. */
   readonly graphRows?: number | undefined;
+  /** Neighbours of a graph's node, 16-64. Default 32; more find more of what is hard to find. */
+  readonly graphDegree?: number | undefined;
   /**
    * Where the engine runs. true: in a worker of its own (default in a page of a browser); false:
    * in this thread (default elsewhere); a URL: in a worker made from that script, which imports

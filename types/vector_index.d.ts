@@ -11,6 +11,8 @@ export interface VectorIndexOptions {
   readonly seed?: number | undefined;
   /** Rows from which `optimize` builds a graph. Default 20000; 0: never. */
   readonly graphRows?: number | undefined;
+  /** Neighbours of a graph's node, 16-64. Default 32; more find more of what is hard to find. */
+  readonly graphDegree?: number | undefined;
 }
 
 /** Keys: unsigned 64-bit integers; numbers must be integers of at most 2^53 - 1. */

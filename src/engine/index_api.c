@@ -76,6 +76,7 @@ veer_status veer_index_new(const char *options, const veer_allocator *allocator,
     if (status == VEER_OK) {
         status = flat_index_new(&made->allocator, (uint32_t)read.dims, (veer_metric)read.metric,
                                 read.seed, read.graph_rows, &made->rows, error);
+        if (status == VEER_OK) flat_index_set_degree(made->rows, (uint32_t)read.graph_degree);
     }
     if (status != VEER_OK) {
         veer_index_free(made);

@@ -48,6 +48,7 @@ typedef struct database_options {
     uint64_t wal_bytes;
     uint64_t segment_bytes;
     uint64_t graph_rows;
+    uint64_t graph_degree;
 } database_options;
 veer_status database_options_read(const char *json, const veer_allocator *allocator,
                                   database_options *options, veer_error *error);
@@ -79,6 +80,7 @@ typedef struct index_options {
     int metric;    /* veer_metric */
     uint64_t seed;
     uint64_t graph_rows;
+    uint64_t graph_degree;
 } index_options;
 extern const option index_table[];
 extern const size_t index_table_count;

@@ -42,7 +42,10 @@
     INTEGER(",", "segmentBytes", segment_bytes, 65536, 1099511627776, OPTION_SEGMENT_BYTES, \
             "size at which the active segment is sealed")                                   \
     INTEGER(",", "graphRows", graph_rows, 0, 2147483647, 20000,                             \
-            "vectors of a sealed segment from which it gets a graph; 0: never")
+            "vectors of a sealed segment from which it gets a graph; 0: never")             \
+    INTEGER(                                                                                \
+        ",", "graphDegree", graph_degree, 16, 64, 32,                                       \
+        "neighbours of a graph's node: more find more of what is hard to find, and cost memory")
 
 /* A search request's keys but "filter" and "select", which need a schema. */
 #define REQUEST_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                                  \
@@ -76,6 +79,9 @@
     CHOICE(",", "metric", metric, 0, "cosine", NINE, METRIC_NAMES, "what near means") \
     INTEGER(",", "seed", seed, 0, OPTION_INTEGER_MAX, 42, "of the random rotation")   \
     INTEGER(",", "graphRows", graph_rows, 0, 2147483647, 20000,                       \
-            "rows from which optimize builds a graph; 0: never")
+            "rows from which optimize builds a graph; 0: never")                      \
+    INTEGER(                                                                          \
+        ",", "graphDegree", graph_degree, 16, 64, 32,                                 \
+        "neighbours of a graph's node: more find more of what is hard to find, and cost memory")
 
 #endif

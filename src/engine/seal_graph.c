@@ -40,7 +40,8 @@ static veer_status begin_field(builder *builder, const field *field, bool *wante
 
 static veer_status new_graph(builder *builder, const field *field, veer_error *error)
 {
-    graph_options options = {.seed = GRAPH_SEED ^ field->id};
+    graph_options options = {.seed = GRAPH_SEED ^ field->id,
+                             .degree = (uint32_t)builder->database->options.graph_degree};
     if (graph_builder_new(builder->database->allocator, field->space, builder->centre,
                           builder->vectors_count, &options, &builder->graph) == VEER_OK)
         return VEER_OK;

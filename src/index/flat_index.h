@@ -41,6 +41,9 @@ size_t flat_index_remove(flat_index *index, const uint64_t *keys, size_t n);
 /* The row's vector as it was given, valid until the next change, or NULL. */
 const float *flat_index_find(const flat_index *index, uint64_t key);
 
+/* Neighbours of a node in graphs that are begun from now on, 16 to 64; default: GRAPH_DEGREE, or in
+ * an index that was loaded with a graph that one's. */
+void flat_index_set_degree(flat_index *index, uint32_t degree);
 /* Threads that help to build the graph; run NULL: none. */
 void flat_index_set_pool(flat_index *index, const veer_pool *pool);
 /* One piece of upkeep, some milliseconds at most. `left`: whether anything is left to do. */

@@ -51,6 +51,7 @@ void flat_graph_install(flat_index *index, const graph *head, uint8_t *slab, siz
     flat_graph_drop(index);
     flat_graph_layout(index, head, parts);
     g->graph = *head;
+    if (index->graph_degree == 0) index->graph_degree = head->degree;
     g->slab = slab;
     g->bytes = bytes;
     g->holes = head->count - bitset_count(index->live, head->count);
@@ -104,7 +105,7 @@ bool flat_graph_wanted(const flat_index *index)
 static veer_status begin(flat_index *index)
 {
     flat_graph *g = &index->graph;
-    graph_options options = {.seed = index->seed};
+    graph_options options = {.seed = index->seed, .degree = index->graph_degree};
     VEER_TRY(graph_builder_new(index->allocator, index->space, index->centres[index->newest].values,
                                (uint32_t)index->rows, &options, &g->builder));
     /* A graph that is stale has no holes here: upkeep drops it first where it has. */

@@ -65,6 +65,7 @@ struct flat_index {
     uint32_t newest;     /* the centre that new chunks take, or NO_CENTRE */
     uint64_t graph_rows; /* live rows from which a graph is built; 0: never */
     flat_graph graph;
+    uint32_t graph_degree; /* 0: GRAPH_DEGREE */
     veer_pool pool; /* run NULL: none */
     arena encoder;  /* holds enough for encoding: that never fails */
 };

@@ -150,6 +150,11 @@ static veer_status step(flat_index *index, bool *left)
     return VEER_OK;
 }
 
+void flat_index_set_degree(flat_index *index, uint32_t degree)
+{
+    index->graph_degree = degree;
+}
+
 void flat_index_set_pool(flat_index *index, const veer_pool *pool)
 {
     index->pool = *pool;

@@ -24,8 +24,11 @@
 
 #define GRAPH_NONE UINT32_MAX
 #define GRAPH_DEGREE_MAX 64u
+/* On 30,000 rows of apt-lsa-384 a recall of 0.98 takes 1150 codes with 16, 900 with 32 and 1000 with
+ * 64, which cost twice the time to build; 0.995 takes 2000 with 32, 1800 with 64. */
 #define GRAPH_DEGREE 32u
-/* Nearest nodes that are found for a new one before its neighbours are chosen. */
+/* Nearest nodes that are found for a new one before its neighbours are chosen. On 60,000 rows of
+ * apt-lsa-384 walks that compare 730 codes find 0.957, 0.964 and 0.966 with 64, 80 and 100. */
 #define GRAPH_BUILD_EFFORT 100u
 
 /* Mean recall by effort, measured for two numbers of results (graph_measure.c). */

@@ -2,6 +2,7 @@
  * work is cut and by however many threads, built from nothing after a kill, and after every row was
  * replaced many times as good as one that is. Graphs that checkpoints interrupt.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -256,12 +257,70 @@ static void test_steady_writing(void **state)
     }
 }
 
-int main(void)
+static uint64_t graph_bytes(world *w)
 {
+    uint64_t bytes = 0;
+    version *present = version_acquire(w->database);
+    const sealed *sealed = present->collections[0]->segments[0].core->as.sealed;
+    for (size_t i = 0; i < sealed->entry.derived_count; i++)
+        if (sealed->entry.derived[i].stream.kind == STREAM_GRAPH)
+            bytes += sealed->entry.derived[i].stream.bytes;
+    version_release(present);
+    return bytes;
+}
+
+/* Graphs of other degrees, which also begin with one another's links. */
+static void test_degrees(void **state)
+{
+    (void)state;
+    static const uint32_t degrees[] = {16, 64, 32, 16};
+    uint64_t bytes[TEST_COUNT(degrees)];
+    world w;
+    veer_io io;
+    veer_error error;
+    check_status(io_memory_new(memory_default(), &io, &error), &error);
+    for (size_t i = 0; i < TEST_COUNT(degrees); i++) {
+        char with_degree[100];
+        uint32_t graphs;
+        const world_query query = {.k = 10, .effort = 20};
+        (void)snprintf(with_degree, sizeof with_degree,
+                       "{\"create\":true,\"sync\":\"none\",\"graphRows\":500,\"graphDegree\":%u}",
+                       degrees[i]);
+        if (i == 0) {
+            world_new(&w, &io, with_degree, VEER_METRIC_L2, 3000);
+            world_put(&w, 0, w.ids, 0);
+        } else {
+            world_close(&w);
+            check_status(world_open(&w, with_degree, &error), &error);
+            replace(&w, 10, 10);
+        }
+        check_status(veer_compact(w.database, NULL, NULL, &error), &error);
+        check_status(world_work(&w, &error), &error);
+        assert_true(world_recall(&w, &query, 60, &graphs) >= 0.9);
+        assert_int_equal(graphs, 60);
+        bytes[i] = graph_bytes(&w);
+    }
+    assert_true(bytes[1] > bytes[2] && bytes[2] > bytes[0] && bytes[3] < bytes[2]);
+    world_close(&w);
+    static const char *const wrong[] = {"15", "65", "\"many\""};
+    for (size_t i = 0; i < TEST_COUNT(wrong); i++) {
+        char text[100];
+        (void)snprintf(text, sizeof text, "{\"graphDegree\":%s}", wrong[i]);
+        assert_int_equal(world_open(&w, text, &error), VEER_E_OPTION);
+    }
+    world_free(&w);
+    check_database(&io);
+    io_memory_free(&io);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ways),
         cmocka_unit_test(test_turnover),
         cmocka_unit_test(test_steady_writing),
+        cmocka_unit_test(test_degrees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,6 +149,7 @@ test('the graph finds what was asked for, before and after changes', async () =>
   assert.ok(asked < 2000, `asked about ${asked} rows`);
   index.close();
   await assert.rejects(VectorIndex.create({ dims, graphRows: -1 }), RangeError);
+  await assert.rejects(VectorIndex.create({ dims, graphDegree: 65 }), RangeError);
 });
 
 test('one query in every form', async () => {
