@@ -127,7 +127,7 @@ veer_status graph_compare_allowed(const flat_space *space, const graph *graph,
                                   const flat_query *query, const graph_allowed *allowed,
                                   size_t wanted, arena *scratch, graph_result *result);
 /* Allowed nodes for the k nearest by originals, in the way that was chosen: at least min(k, allowed)
- * and no more than are to be compared, or none: a scan is to be done. */
+ * and no more than are to be compared, nearest first, or none: a scan is to be done. */
 veer_status graph_find_allowed(const flat_space *space, const graph *graph, const flat_query *query,
                                const graph_allowed *allowed, const graph_choice *choice, size_t k,
                                arena *scratch, graph_result *result);

@@ -144,13 +144,14 @@ static float distance_to(const world *w, const flat_query *query, uint32_t row)
     return distance;
 }
 
-/* Results are allowed and none is there twice. */
+/* Results are allowed, in order, and none is there twice. */
 static void check_nodes(const world *w, const graph_result *result)
 {
     uint64_t seen[(ROWS + 63) / 64] = {0};
     for (size_t i = 0; i < result->count; i++) {
         uint32_t node = result->nearest[i].node;
         assert_true(node < ROWS);
+        assert_true(i == 0 || result->nearest[i - 1].rank <= result->nearest[i].rank);
         assert_true(bitset_get(w->bits, node));
         assert_false(bitset_get(seen, node));
         bitset_set(seen, node);
