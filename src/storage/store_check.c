@@ -54,6 +54,8 @@ static veer_status check_attached(check *self, segment_home *home, const store_s
     return status;
 }
 
+/* A stream that an interrupted operation left over is no damage: the next opening for writing
+ * removes it. */
 static void check_names(const check *self, const recovery *found)
 {
     for (size_t i = 0; i < found->names_count; i++) {
@@ -62,11 +64,7 @@ static void check_names(const check *self, const recovery *found)
         bool known = strcmp(name, STORAGE_META_NAME) == 0 ||
                      strcmp(name, storage_wal_names[0]) == 0 ||
                      strcmp(name, storage_wal_names[1]) == 0;
-        if (recovery_is_orphan(found, name))
-            self->problem(self->context, name,
-                          "This stream is left over from an interrupted operation; the next "
-                          "opening for writing removes it.");
-        else if (!known && !storage_is_segment_name(name) &&
+        if (!known && !storage_is_segment_name(name) &&
                  !storage_is_catalogue_name(name, &generation))
             self->problem(self->context, name, "This stream does not belong to the database.");
     }
