@@ -8,7 +8,7 @@
 #include "engine/seal_build.h"
 
 #define GRAPH_FLOATS_A_STEP (32u << 10) /* as for codes: rotated and encoded */
-#define GRAPH_STEPS 4u                  /* of the graph's builder; each is some 100 us */
+#define GRAPH_STEPS 2u                  /* of the graph's builder; each is some 100 us */
 #define GRAPH_SEED 42u
 
 /* What is done for a field, in this order. */

@@ -93,6 +93,7 @@ struct graph_builder {
 
     topk_entry *nearest; /* of graph_measure.c: to its present query */
     size_t nearest_count;
+    size_t walk_limit; /* places of its pool that are done; 0: no walk is under way */
     uint32_t measured_queries, measured_walks;
     float recalls[GRAPH_CURVES][GRAPH_EFFORTS];
 };

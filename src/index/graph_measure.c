@@ -17,8 +17,10 @@
 #include "base/topk.h"
 #include "index/graph_build.h"
 
-/* Codes compared in one step. */
+/* Codes compared in one step, where they are short. */
 #define COMPARE_A_STEP 8192u
+/* Places of the pool whose nodes are expanded in one step. */
+#define PLACES_A_STEP 256u
 #define QUERIES 128u
 
 /* Results that are asked for: what lies between is interpolated. */
@@ -78,9 +80,10 @@ static void compare_some(graph_builder *b, const query_context *query)
     uint32_t nodes[GRAPH_DEGREE_MAX];
     int32_t ranks[GRAPH_DEGREE_MAX];
     topk heap = {b->nearest, GRAPH_MEASURED_K, b->nearest_count};
-    for (uint32_t done = 0; done < COMPARE_A_STEP && b->position < b->count;) {
+    uint32_t end = b->position + graph_items(b, NULL, b->count - b->position, COMPARE_A_STEP);
+    while (b->position < end) {
         uint32_t n = 0;
-        for (; n < GRAPH_DEGREE_MAX && b->position < b->count; b->position++) {
+        for (; n < GRAPH_DEGREE_MAX && b->position < end; b->position++) {
             if (b->position != query->node) nodes[n++] = b->position;
         }
         measure(query, nodes, n, ranks);
@@ -90,7 +93,6 @@ static void compare_some(graph_builder *b, const query_context *query)
             if ((float)ranks[i] <= topk_threshold(&heap))
                 (void)topk_push(&heap, (float)ranks[i], key);
         }
-        done += n;
     }
     b->nearest_count = heap.count;
     if (b->position == b->count) topk_sort(&heap);
@@ -101,21 +103,39 @@ static int32_t rank_of(const topk_entry *entry)
     return (int32_t)(uint32_t)(entry->key >> 32);
 }
 
-/* Walks with one effort; a node as near as the k-th true one is found. True: all are. */
-static bool walk_once(graph_builder *b, const query_context *query, size_t curve, size_t place)
+static size_t results_of(const graph_builder *b, size_t curve)
 {
-    size_t effort = effort_of(curve, place);
-    size_t k = curve_k[curve] < b->nearest_count ? curve_k[curve] : b->nearest_count;
-    b->walk.measure = measure;
-    b->walk.context = query;
-    b->walk.links = b->links;
-    b->walk.stride = b->stride;
-    b->walk.entries = b->entries;
-    b->walk.entries_count = b->entries_count;
-    b->walk.capacity = effort < b->count ? effort : b->count;
-    (void)graph_visit(&b->walk, query->node);
-    graph_walk_run(&b->walk);
-    size_t found = 0;
+    return curve_k[curve] < b->nearest_count ? curve_k[curve] : b->nearest_count;
+}
+
+/* Some of the walk with one effort: it goes on where it was. True: it is over. */
+static bool walk_some(graph_builder *b, const query_context *query, size_t effort)
+{
+    graph_walk *walk = &b->walk;
+    walk->measure = measure;
+    walk->context = query;
+    if (b->walk_limit == 0) {
+        walk->links = b->links;
+        walk->stride = b->stride;
+        walk->entries = b->entries;
+        walk->entries_count = b->entries_count;
+        walk->capacity = effort < b->count ? effort : b->count;
+        (void)graph_visit(walk, query->node);
+        graph_walk_begin(walk);
+    }
+    b->walk_limit += PLACES_A_STEP;
+    bool is_over = b->walk_limit >= walk->capacity;
+    graph_walk_on(walk, is_over ? walk->capacity : b->walk_limit);
+    if (!is_over && b->walk_limit < walk->count) return false;
+    graph_walk_end(walk);
+    b->walk_limit = 0;
+    return true;
+}
+
+/* After a walk: a node as near as the k-th true one is found. True: all are. */
+static bool count_found(graph_builder *b, const query_context *query, size_t curve, size_t place)
+{
+    size_t found = 0, k = results_of(b, curve);
     for (size_t i = 0; i < b->walk.count && found < k; i++) {
         const graph_near *near = &b->walk.pool[i];
         found += near->node != query->node && near->rank <= rank_of(&b->nearest[k - 1]);
@@ -139,7 +159,9 @@ void graph_measure_step(graph_builder *b)
         return;
     }
     uint32_t curve = b->measured_walks / GRAPH_EFFORTS;
-    bool finds_all = walk_once(b, &query, curve, b->measured_walks % GRAPH_EFFORTS);
+    size_t place = b->measured_walks % GRAPH_EFFORTS;
+    if (!walk_some(b, &query, effort_of(curve, place))) return;
+    bool finds_all = count_found(b, &query, curve, place);
     b->measured_walks++;
     /* What one effort finds a larger one does. */
     for (; finds_all && b->measured_walks < (curve + 1) * GRAPH_EFFORTS; b->measured_walks++)
