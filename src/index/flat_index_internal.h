@@ -66,8 +66,8 @@ struct flat_index {
     uint64_t graph_rows; /* live rows from which a graph is built; 0: never */
     flat_graph graph;
     uint32_t graph_degree; /* 0: GRAPH_DEGREE */
-    veer_pool pool; /* run NULL: none */
-    arena encoder;  /* holds enough for encoding: that never fails */
+    veer_pool pool;        /* run NULL: none */
+    arena encoder;         /* holds enough for encoding: that never fails */
 };
 
 /* Rows in a chunk for these dims: a constant of the format. */
