@@ -111,15 +111,15 @@ static void open_set(set *s, const char *folder, const char *metric_name, size_t
     s->centre = calloc(flat_padded_dims(s->space), sizeof *s->centre);
 }
 
-/* A pool over the threads that notes what would have been the time of a machine with a processor for
- * each: in every run that of the task that took longest. */
+/* A pool over the threads that notes how much of the work they share: on a busy machine the wall clock
+ * does not tell. */
 typedef struct noted_pool {
     veer_pool pool;
     cli_threads *threads;
     void (*task)(void *argument, size_t i);
     void *argument;
     double spent[VEER_THREADS_MAX];
-    double saved;
+    double shared;
 } noted_pool;
 
 static noted_pool noted;
@@ -137,15 +137,11 @@ static void note_run(void *context, size_t tasks, void (*task)(void *argument, s
 {
     noted_pool *to = context;
     const veer_pool *pool = cli_threads_pool(to->threads);
-    double longest = 0;
     to->task = task;
     to->argument = argument;
     pool->run(pool->context, tasks, note_task, to);
-    for (size_t i = 0; i < tasks; i++) {
-        if (to->spent[i] > longest) longest = to->spent[i];
-        to->saved += to->spent[i];
-    }
-    to->saved -= longest;
+    for (size_t i = 0; i < tasks; i++)
+        to->shared += to->spent[i];
 }
 
 static void start_threads(size_t count)
@@ -232,16 +228,16 @@ static graph_builder *build(set *s, const graph_options *options, const graph *f
     add_all(s, builder);
     double encoded = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
     double wall = bench_seconds(CLOCK_MONOTONIC);
-    noted.saved = 0;
+    noted.shared = 0;
     link_all(builder);
     double linked = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
     wall = bench_seconds(CLOCK_MONOTONIC) - wall;
     graph graph;
     graph_builder_result(builder, &graph);
     printf("%s, %u x %zu: memory %.3f ms, codes %.3f s, graph %.3f s CPU, %.3f s wall, "
-           "%.3f s with processors enough, hash %016llx\n",
+           "%.3f s shared by threads, hash %016llx\n",
            what, s->count, s->base.dims, 1e3 * (made - began), encoded - made, linked - encoded,
-           wall, linked - encoded - noted.saved, (unsigned long long)hash_of(&graph));
+           wall, noted.shared, (unsigned long long)hash_of(&graph));
     if (s->queries.rows > 0) find_truth(s);
     for (size_t effort = 10; s->queries.rows > 0 && effort <= 320; effort *= 2) {
         double compared, recall = recall_at(s, &graph, effort, &compared);
