@@ -65,7 +65,7 @@ static void check_names(const check *self, const recovery *found)
                      strcmp(name, storage_wal_names[0]) == 0 ||
                      strcmp(name, storage_wal_names[1]) == 0;
         if (!known && !storage_is_segment_name(name) &&
-                 !storage_is_catalogue_name(name, &generation))
+            !storage_is_catalogue_name(name, &generation))
             self->problem(self->context, name, "This stream does not belong to the database.");
     }
 }
