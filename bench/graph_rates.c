@@ -179,7 +179,8 @@ static double recall_at(set *s, const graph *graph, size_t effort, double *compa
     for (size_t q = 0; q < s->queries.rows; q++) {
         flat_query *query = query_of(s, q);
         graph_result result;
-        must(graph_search(s->space, graph, query, effort, &s->scratch, &result), "search");
+        const graph_aim aim = {.effort = effort};
+        must(graph_search(s->space, graph, query, &aim, &s->scratch, &result), "search");
         *compared += (double)result.compared;
         size_t n =
             result.count < GRAPH_RERANK_PER_RESULT * K ? result.count : GRAPH_RERANK_PER_RESULT * K;

@@ -33,7 +33,8 @@ typedef struct search_run {
     const uint64_t *live; /* bit 0 is ordinal `first`; NULL: all */
     uint32_t part, first, count;
     const graph *graph;  /* answers instead of a scan; NULL: none, or it would cost more */
-    graph_choice choice; /* how */
+    graph_aim aim;       /* how: where every row may be a result */
+    graph_choice choice; /* else */
     size_t walks;        /* queries that it answered */
 } search_run;
 

@@ -35,7 +35,7 @@ static const search_run *planned_walk(const executor *run, size_t part)
 static double walk_recall(const executor *run, const search_run *walk)
 {
     return walk->live ? graph_choice_recall(walk->graph, &walk->choice, run->wanted)
-                      : graph_recall(walk->graph, run->wanted, walk->choice.effort);
+                      : walk->aim.recall;
 }
 
 /* Mean over the rows that may be results. */
@@ -72,7 +72,8 @@ static void put_walk(byte_writer *to, const executor *run, size_t index)
     const search_run *walk = planned_walk(run, index);
     json_bool(to, "walked", walk && walk->walks > 0);
     if (walk) {
-        json_unsigned(to, "effort", walk->choice.effort);
+        json_unsigned(to, "effort", walk->live ? walk->choice.effort : walk->aim.effort);
+        if (!walk->live && walk->aim.results > 0) json_real(to, "reach", walk->aim.reach);
         json_real(to, "recall", walk_recall(run, walk));
     }
     if (!run->wants_verify) return;

@@ -11,18 +11,16 @@ veer_status executor_plan_walk(executor *run, search_run *codes, veer_error *err
 {
     const search_part *part = &run->parts[codes->part];
     const graph *graph = NULL;
-    graph_choice *choice = &codes->choice;
     if (run->recall > GRAPH_RECALL_MAX || codes->count < part->vectors.count) return VEER_OK;
     VEER_TRY(segment_graph(&part->vectors, &graph, error));
     if (!graph) return VEER_OK;
     if (!codes->live) {
-        choice->way = GRAPH_WALK;
-        if (graph_plan(graph, run->wanted, run->recall, 1, codes->count, &choice->effort))
+        if (graph_plan(run->space, graph, run->wanted, run->recall, 1, codes->count, &codes->aim))
             codes->graph = graph;
     } else {
         double scan = (double)executor_scan_cost(run, codes);
         if (graph_choose(run->space, graph, run->wanted, run->recall, part->live_count, scan,
-                         choice))
+                         &codes->choice))
             codes->graph = graph;
     }
     return VEER_OK;
@@ -35,23 +33,25 @@ veer_status executor_plan_effort(executor *run, search_run *codes, veer_error *e
     VEER_TRY(segment_graph(&part->vectors, &codes->graph, error));
     size_t effort = run->effort > run->wanted ? run->effort : run->wanted;
     if (effort > codes->count) effort = codes->count;
-    codes->choice = (graph_choice){
-        .way = codes->live ? GRAPH_WALK_ALLOWED : GRAPH_WALK, .effort = effort, .compares = true};
+    codes->choice = (graph_choice){.way = GRAPH_WALK_ALLOWED, .effort = effort, .compares = true};
+    if (codes->graph) graph_aim_effort(codes->graph, run->wanted, 1, effort, &codes->aim);
     return VEER_OK;
 }
 
 uint64_t executor_walk_estimate(const executor *run)
 {
-    uint64_t nodes = 0;
+    double nodes = 0;
     for (size_t i = 0; i < run->runs_count; i++) {
         const search_run *codes = &run->runs[i];
         const graph *graph = codes->graph;
         if (!graph) continue;
-        bool compares = codes->choice.way == GRAPH_COMPARE_ALLOWED;
-        nodes += compares ? run->parts[codes->part].live_count
-                          : graph->entries_count + codes->choice.effort * graph->degree / 2;
+        bool compares = codes->live && codes->choice.way == GRAPH_COMPARE_ALLOWED;
+        nodes += compares ? (double)run->parts[codes->part].live_count
+                 : codes->live
+                     ? (double)(graph->entries_count + codes->choice.effort * graph->degree / 2)
+                     : codes->aim.compared;
     }
-    return nodes;
+    return (uint64_t)(nodes + 0.5);
 }
 
 veer_status executor_walk(executor *run, const flat_query *query, size_t index, topk *heap,
@@ -60,14 +60,14 @@ veer_status executor_walk(executor *run, const flat_query *query, size_t index, 
     const search_run *codes = &run->runs[index];
     const graph_allowed allowed = {codes->live, run->parts[codes->part].live_count};
     const graph *graph = codes->graph;
-    size_t effort = codes->choice.effort, most = GRAPH_RERANK_PER_RESULT * run->wanted;
+    size_t most = GRAPH_RERANK_PER_RESULT * run->wanted;
     *has_walked = false;
     graph_result result = {0};
     veer_status status =
         codes->live ? graph_find_allowed(run->space, graph, query, &allowed, &codes->choice,
                                          run->wanted, run->scratch, &result)
-                    : graph_search(run->space, graph, query, effort, run->scratch, &result);
-    if (status != VEER_OK) return error_nomem(error, "a search", effort);
+                    : graph_search(run->space, graph, query, &codes->aim, run->scratch, &result);
+    if (status != VEER_OK) return error_nomem(error, "a search", graph->count);
     if (result.count == 0) return VEER_OK;
     run->walked += result.compared;
     if (most > result.count) most = result.count;

@@ -27,7 +27,7 @@
 #define GRAPH_AT HEADER_BYTES
 #define GRAPH_ROWS_AT (GRAPH_AT + GRAPH_HEAD_BYTES)
 #define HEADER_END (GRAPH_ROWS_AT + 8)
-#define FILE_VERSION 2u
+#define FILE_VERSION 3u
 static const char magic[8] = {'V', 'E', 'E', 'R', 'I', 'N', 'D', 'X'};
 
 enum { LIVE, SUM, KEYS, ORIGINALS, CENTRES, CHUNKS, BLOCKS, GRAPH, SECTIONS };
@@ -215,10 +215,11 @@ static veer_status read_header(const uint8_t *from, size_t size, header *h, veer
         VEER_FAIL(error, VEER_E_CORRUPT, "index file: the header's checksum is wrong");
     }
     uint32_t version = load_u32(from + 8);
-    if (version < 1 || version > FILE_VERSION || load_u32(from + 20) != 0) {
-        VEER_FAIL(error, VEER_E_VERSION,
-                  "index file: version %u, features 0x%x: written by a newer Veer", version,
-                  load_u32(from + 20));
+    bool is_unreleased = version == 2;
+    if (version < 1 || version > FILE_VERSION || is_unreleased || load_u32(from + 20) != 0) {
+        VEER_FAIL(error, VEER_E_VERSION, "index file: version %u, features 0x%x: written by %s",
+                  version, load_u32(from + 20),
+                  is_unreleased ? "no release of Veer" : "a newer Veer");
     }
     *h = (header){
         .bytes = version == 1 ? HEADER_BYTES : HEADER_END,

@@ -161,20 +161,23 @@ static veer_status walk(run *r)
     if (r->search->accept == NULL && index->graph.holes > 0) return walk_live(r);
     size_t k = r->nearest.k, wanted = k * GRAPH_RERANK_PER_RESULT;
     size_t codes = r->search->is_walk ? SIZE_MAX : graph->count;
-    size_t effort, walked = 0, count = 0;
+    size_t count = 0;
+    graph_aim aim;
+    double walked = 0;
     double share = 1 - (double)index->graph.holes / graph->count;
     uint32_t *rows = arena_array(r->scratch, wanted, sizeof *rows);
     if (rows == NULL) return VEER_E_NOMEM;
     for (;;) {
-        if (!graph_plan(graph, k, r->search->recall, share, codes, &effort)) return VEER_OK;
-        if (effort <= walked + walked / EFFORT_TOLERANCE) break;
+        if (!graph_plan(index->space, graph, k, r->search->recall, share, codes, &aim))
+            return VEER_OK;
+        if (aim.compared <= walked + walked / EFFORT_TOLERANCE) break;
         if (r->search->accept != NULL && r->asked == NULL) VEER_TRY(remember_answers(r));
         graph_result found;
-        VEER_TRY(graph_search(index->space, graph, r->query, effort, r->scratch, &found));
+        VEER_TRY(graph_search(index->space, graph, r->query, &aim, r->scratch, &found));
         if (found.count == 0) return VEER_OK;
         count = choose_rows(r, &found, rows, wanted);
         share = (double)count / (double)found.count;
-        walked = effort;
+        walked = aim.compared;
     }
     if (count < k) return VEER_OK;
     for (size_t i = 0; i < count && i < wanted; i++)

@@ -31,9 +31,16 @@
  * apt-lsa-384 walks that compare 730 codes find 0.957, 0.964 and 0.966 with 64, 80 and 100. */
 #define GRAPH_BUILD_EFFORT 100u
 
-/* Mean recall by effort, measured for two numbers of results (graph_measure.c). */
+/* What was measured of a graph (graph_measure.c): for two ways to end a walk and two numbers of
+ * results the mean recall, and the mean number of codes compared, by how far walks go. */
+#define GRAPH_STOPS 2u
 #define GRAPH_CURVES 2u
-#define GRAPH_EFFORTS 12u
+#define GRAPH_POINTS 16u
+
+typedef struct graph_curve {
+    float recalls[GRAPH_POINTS];  /* never falling */
+    float compared[GRAPH_POINTS]; /* codes, entries included */
+} graph_curve;
 
 /* A finished graph. All memory is its owner's. */
 typedef struct graph {
@@ -46,7 +53,7 @@ typedef struct graph {
     const int32_t *norms;    /* count: sum of the code's squares */
     const uint32_t *links;   /* count x degree; what follows a node's last one is GRAPH_NONE */
     const uint32_t *entries; /* nodes */
-    float recalls[GRAPH_CURVES][GRAPH_EFFORTS];
+    graph_curve curves[GRAPH_STOPS][GRAPH_CURVES];
 } graph;
 
 /* Whether every number in it is one that a search may follow. */
@@ -60,8 +67,8 @@ veer_status graph_check_node(const flat_space *space, const graph *graph, uint32
                              const float *vector, arena *scratch, bool *is_same);
 
 /* What describes a graph in storage: docs/FORMAT.md, "Graph". Reading gives its counts, step and
- * recalls; false: they are impossible, or of other vectors. */
-#define GRAPH_HEAD_BYTES 128u
+ * curves; false: they are impossible, or of other vectors. */
+#define GRAPH_HEAD_BYTES 544u
 void graph_head_store(uint8_t head[GRAPH_HEAD_BYTES], const graph *graph, uint32_t padded);
 bool graph_head_load(const uint8_t head[GRAPH_HEAD_BYTES], uint32_t padded, graph *graph);
 
@@ -70,22 +77,35 @@ typedef struct graph_near {
     uint32_t node;
 } graph_near;
 
+/* How far a walk goes. */
+typedef struct graph_aim {
+    size_t effort;   /* it ends when so many of the nearest nodes found are expanded */
+    size_t kept;     /* nodes that it finds at least, as far as there are as many */
+    size_t results;  /* with it, it also ends before a node that is more than 1 + reach times */
+    double reach;    /* as far as the results-th; 0: it does not */
+    double recall;   /* predicted: the mean of the k nearest */
+    double compared; /* codes, predicted */
+} graph_aim;
+
 typedef struct graph_result {
     const graph_near *nearest; /* nearest first, equal ranks in no order; in the arena */
-    size_t count;              /* min(effort, nodes); 0: the query is too far out for codes */
+    size_t count;              /* 0: the query is too far out for codes */
     uint64_t compared;         /* codes */
     uint64_t expanded;         /* nodes whose neighbours were looked at */
     bool is_deprived;          /* graph_search_allowed looked: the filter excludes what is near */
 } graph_result;
 
-/* VEER_E_NOMEM is the only failure. */
+/* Of the aim, predictions are not read. VEER_E_NOMEM is the only failure. */
 veer_status graph_search(const flat_space *space, const graph *graph, const flat_query *query,
-                         size_t effort, arena *scratch, graph_result *result);
-/* The mean recall of the k nearest that an effort gives, as measured; below the least effort that
- * was measured, in proportion. */
-double graph_recall(const graph *graph, size_t k, size_t effort);
-/* The effort for a mean recall (0 < recall <= 1) of the k nearest, as measured; SIZE_MAX: none that
- * was measured is enough. */
+                         const graph_aim *aim, arena *scratch, graph_result *result);
+/* Of the k nearest by an effort, as measured, with as many nodes kept. A `share` of the nodes may be
+ * results. */
+void graph_aim_effort(const graph *graph, size_t k, double share, size_t effort, graph_aim *aim);
+/* At a mean recall (0 < recall <= 1) of the k nearest, whichever way of ending compares fewer codes;
+ * false: nothing that was measured is enough. */
+bool graph_aim_recall(const graph *graph, size_t k, double share, double recall, graph_aim *aim);
+/* The least effort, k and 10 or more, for a mean recall of the k nearest; SIZE_MAX: none that was
+ * measured is enough. */
 size_t graph_effort(const graph *graph, size_t k, double recall);
 /* A mean of measured queries says nothing about the last thousandth: above it nothing is walked. */
 #define GRAPH_RECALL_MAX 0.999
@@ -139,10 +159,9 @@ bool graph_choose(const flat_space *space, const graph *graph, size_t k, double 
 /* The mean recall of the k nearest allowed nodes that a choice promises. */
 double graph_choice_recall(const graph *graph, const graph_choice *choice, size_t k);
 
-/* Whether a walk costs less than the scan of `codes` codes for a mean recall of the k nearest, where
- * `share` of the nodes may be results; then with which effort. */
-bool graph_plan(const graph *graph, size_t k, double recall, double share, size_t codes,
-                size_t *effort);
+/* graph_aim_recall, if a walk costs less than the scan of `codes` codes. */
+bool graph_plan(const flat_space *space, const graph *graph, size_t k, double recall, double share,
+                size_t codes, graph_aim *aim);
 /* Nodes of a walk to compare by their originals, for each result, at most. */
 #define GRAPH_RERANK_PER_RESULT 3u
 /* Nodes of a greater rank are further than one of this rank, as sure as codes can tell: an error of

@@ -9,7 +9,8 @@
  * In either part a node's list depends on nothing that the part changes, and is written by that
  * node's handling alone: the order does not matter, and threads share the nodes (graph_share.c). In
  * the end lists are trimmed to the degree and move together, and what no entry reaches is linked
- * (graph_reach.c).
+ * (graph_reach.c). All of this is done first without a few nodes, which are then the queries that
+ * the graph is measured with (graph_measure.c), and once more to bring these in.
  */
 #include <string.h>
 
@@ -61,6 +62,12 @@ static uint32_t entries_linked(const graph_builder *b)
     return linked < b->entries_count ? linked : b->entries_count;
 }
 
+/* Lists have no slack any more: those that come in now are filled at once. */
+static bool is_trimmed(const graph_builder *b)
+{
+    return b->stride == b->options.degree;
+}
+
 /* The node's choice. */
 static void choose(graph_builder *b, graph_walk *walk, graph_near *near, uint32_t item)
 {
@@ -76,7 +83,7 @@ static void choose(graph_builder *b, graph_walk *walk, graph_near *near, uint32_
     walk->capacity = b->options.effort;
     graph_walk_run(walk);
     graph_sort(walk->pool, walk->count);
-    graph_prune(b, node, walk->pool, walk->count, false);
+    graph_prune(b, node, walk->pool, walk->count, is_trimmed(b));
 }
 
 /* A link back for each that the node has chosen. */
@@ -129,15 +136,15 @@ static void link_back(graph_builder *b, graph_walk *walk, graph_near *near, uint
     size_t count = more + length;
     graph_rank(b, node, near, count);
     graph_sort(near, count);
-    graph_prune(b, node, near, count, false);
+    graph_prune(b, node, near, count, is_trimmed(b));
 }
 
-static void begin_batch(graph_builder *b)
+void graph_batch_next(graph_builder *b)
 {
     uint32_t size = b->linked / 4 < 1 ? 1 : b->linked / 4;
     uint32_t most = graph_batch_max(b->count);
     if (size > most) size = most;
-    if (size > b->count - b->linked) size = b->count - b->linked;
+    if (size > b->goal - b->linked) size = b->goal - b->linked;
     b->batch_end = b->linked + size;
     b->targets_count = b->reverses_count = b->position = 0;
     b->phase = size > 0 ? GRAPH_FIND : GRAPH_TRIM;
@@ -149,7 +156,7 @@ void graph_batch_begin(graph_builder *b)
     memcpy(b->entries + b->kept_entries, b->order + b->kept,
            (b->entries_count - b->kept_entries) * sizeof *b->entries);
     b->linked = b->kept > 0 ? b->kept : 1;
-    begin_batch(b);
+    graph_batch_next(b);
 }
 
 static void reverse_step(graph_builder *b, const veer_pool *pool)
@@ -159,7 +166,7 @@ static void reverse_step(graph_builder *b, const veer_pool *pool)
     b->position += n;
     if (b->position < b->targets_count) return;
     b->linked = b->batch_end;
-    begin_batch(b);
+    graph_batch_next(b);
 }
 
 static void trim(graph_builder *b, graph_walk *walk, graph_near *near, uint32_t node)

@@ -76,19 +76,23 @@ static bool allocate(graph_builder *b)
     b->targets = memory_room(a, n, sizeof *b->targets);
     b->reverses_capacity = graph_batch_max(b->count) * b->options.degree;
     b->reverses = memory_room(a, b->reverses_capacity, sizeof *b->reverses);
-    b->entries_capacity = b->count < GRAPH_ENTRIES ? b->count : GRAPH_ENTRIES;
+    b->entries_capacity = b->goal < GRAPH_ENTRIES ? b->goal : GRAPH_ENTRIES;
     b->entries = memory_array(a, b->entries_capacity, sizeof *b->entries);
     size_t effort = graph_measure_effort_max();
     b->pool_capacity = 1 + (effort > b->options.effort ? effort : b->options.effort);
-    b->nearest = memory_array(a, GRAPH_MEASURED_K, sizeof *b->nearest);
+    graph_measured *m = &b->measured;
+    m->nearest = memory_array(a, GRAPH_MEASURED_TOGETHER * GRAPH_MEASURED_K, sizeof *m->nearest);
     /* A list and all links back of one batch, at the most. */
     b->near_capacity = b->stride + graph_batch_max(b->count);
     if (b->near_capacity < NEAR_MIN) b->near_capacity = NEAR_MIN;
     bool has_lifts = flat_space_metric(b->space) == VEER_METRIC_DOT;
-    if (has_lifts) b->lifts = memory_room(a, n, sizeof *b->lifts);
+    if (has_lifts) {
+        b->lifts = memory_room(a, n, sizeof *b->lifts);
+        m->codes = memory_array(a, GRAPH_MEASURED_TOGETHER * padded, sizeof *m->codes);
+    }
     return b->centre && b->work && b->codes && b->norms && b->links && b->order && b->heads &&
-           b->targets && b->reverses && b->entries && b->nearest && (b->lifts || !has_lifts) &&
-           graph_walk_allocate(b, &b->walk, &b->near);
+           b->targets && b->reverses && b->entries && m->nearest &&
+           ((b->lifts && m->codes) || !has_lifts) && graph_walk_allocate(b, &b->walk, &b->near);
 }
 
 veer_status graph_builder_new(const veer_allocator *allocator, const flat_space *space,
@@ -109,6 +113,7 @@ veer_status graph_builder_new(const veer_allocator *allocator, const flat_space 
     b->places = b->options.degree * GRAPH_SLACK_PER_DEGREE_HALVES / 2;
     if (b->places > GRAPH_DEGREE_MAX) b->places = GRAPH_DEGREE_MAX;
     b->stride = b->places;
+    b->goal = count - graph_measure_queries(count);
     if (!allocate(b)) {
         graph_builder_free(b);
         return VEER_E_NOMEM;
@@ -136,7 +141,10 @@ void graph_builder_free(graph_builder *b)
     memory_array_free(a, b->targets, n, sizeof *b->targets);
     memory_array_free(a, b->reverses, b->reverses_capacity, sizeof *b->reverses);
     memory_array_free(a, b->entries, b->entries_capacity, sizeof *b->entries);
-    memory_array_free(a, b->nearest, GRAPH_MEASURED_K, sizeof *b->nearest);
+    graph_measured *m = &b->measured;
+    memory_array_free(a, m->nearest, GRAPH_MEASURED_TOGETHER * GRAPH_MEASURED_K,
+                      sizeof *m->nearest);
+    memory_array_free(a, m->codes, GRAPH_MEASURED_TOGETHER * b->padded, sizeof *m->codes);
     graph_walk_release(b, &b->walk, b->near);
     graph_helpers_free(b);
     memory_free(a, b, sizeof *b);
@@ -270,5 +278,5 @@ void graph_builder_result(const graph_builder *b, graph *graph)
     graph->norms = b->norms;
     graph->links = b->links;
     graph->entries = b->entries;
-    memcpy(graph->recalls, b->recalls, sizeof graph->recalls);
+    memcpy(graph->curves, b->curves, sizeof graph->curves);
 }

@@ -11,8 +11,9 @@
  * not by the link. */
 #define GRAPH_SLACK_PER_DEGREE_HALVES 3u
 
-/* The largest k that recall is measured for. */
+/* The largest k that recall is measured for, and queries that are measured together. */
 #define GRAPH_MEASURED_K 100u
+#define GRAPH_MEASURED_TOGETHER 8u
 
 /* Nodes at which walks begin: enough to land near everywhere, few enough to cost little. */
 #define GRAPH_ENTRIES 128u
@@ -27,7 +28,7 @@ typedef enum graph_phase {
     GRAPH_REVERSE, /* the neighbours get links back */
     GRAPH_TRIM,    /* lists to their degree, and together */
     GRAPH_REACH,   /* what no entry leads to is linked */
-    GRAPH_MEASURE, /* what it finds for which effort */
+    GRAPH_MEASURE, /* what it finds for which effort; then the nodes held back come in */
     GRAPH_DONE,
 } graph_phase;
 
@@ -41,6 +42,23 @@ typedef struct graph_helper {
     graph_walk walk;
     graph_near *near;
 } graph_helper;
+
+typedef struct graph_point {
+    float recall, compared;
+} graph_point;
+
+/* Where graph_measure.c is. */
+typedef struct graph_measured {
+    topk_entry *nearest; /* GRAPH_MEASURED_K places for each query of the present group */
+    size_t nearest_count;
+    int16_t *codes; /* of the group's queries, under dot; else NULL */
+    uint32_t first; /* the group's first query */
+    uint32_t query; /* in the group */
+    uint32_t stop, curve, point;
+    uint32_t points[GRAPH_STOPS][GRAPH_CURVES];    /* that all queries go to */
+    graph_point judged[GRAPH_STOPS][GRAPH_CURVES]; /* the last of them, by the first queries */
+    bool is_walking;
+} graph_measured;
 
 struct graph_builder {
     const veer_allocator *allocator;
@@ -82,6 +100,8 @@ struct graph_builder {
 
     graph_phase phase;
     uint32_t linked;         /* nodes of `order` that are in the graph */
+    uint32_t goal;           /* nodes to link before the lists are trimmed: at first not those held
+                              * back to be queries, then all */
     uint32_t batch_end;      /* the present batch is [linked, batch_end) */
     uint32_t position;       /* done in this phase */
     uint32_t *heads;         /* chains of links back, by node; GRAPH_NONE: none */
@@ -91,11 +111,8 @@ struct graph_builder {
 
     uint32_t queue_head, queue_tail; /* of graph_reach.c */
 
-    topk_entry *nearest; /* of graph_measure.c: to its present query */
-    size_t nearest_count;
-    size_t walk_limit; /* places of its pool that are done; 0: no walk is under way */
-    uint32_t measured_queries, measured_walks;
-    float recalls[GRAPH_CURVES][GRAPH_EFFORTS];
+    graph_measured measured;
+    graph_curve curves[GRAPH_STOPS][GRAPH_CURVES];
 };
 
 /* Memory of a walk over the builder's nodes, and candidates of a list; false: there is none. */
@@ -125,6 +142,8 @@ void graph_others_step(graph_builder *builder);
 
 /* graph_batch.c: the first batch of those that are not among the `kept`. */
 void graph_batch_begin(graph_builder *builder);
+/* The next batch, or GRAPH_TRIM when the goal is reached. */
+void graph_batch_next(graph_builder *builder);
 uint32_t graph_batch_max(uint32_t count);
 
 /* Squared code distances of a node to others, lifts included. */
@@ -145,6 +164,12 @@ static inline uint32_t graph_list_length(const graph_builder *builder, uint32_t 
     return length;
 }
 
+/* Nodes that are held back have no links yet. */
+static inline bool graph_is_linked(const graph_builder *builder, uint32_t node)
+{
+    return builder->linked == builder->count || graph_list(builder, node)[0] != GRAPH_NONE;
+}
+
 /* Sets the ranks of candidates to their distances from a node. */
 void graph_rank(const graph_builder *builder, uint32_t node, graph_near *near, size_t count);
 
@@ -157,7 +182,9 @@ void graph_prune(graph_builder *builder, uint32_t node, graph_near *near, size_t
 void graph_reach_begin(graph_builder *builder);
 veer_status graph_reach_step(graph_builder *builder);
 
-/* graph_measure.c: a part of a query; GRAPH_DONE afterwards. */
+/* graph_measure.c: how many nodes are held back; a part of a query, the next batch afterwards.
+ * Without nodes to measure with, GRAPH_DONE begins at once. */
+uint32_t graph_measure_queries(uint32_t count);
 size_t graph_measure_effort_max(void);
 void graph_measure_begin(graph_builder *builder);
 void graph_measure_step(graph_builder *builder);

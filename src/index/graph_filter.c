@@ -196,7 +196,7 @@ veer_status graph_search_allowed(const flat_space *space, const graph *graph,
     size_t limit = choice->effort;
     VEER_TRY(begin(&run, choice->most > limit ? choice->most : limit));
     walk->top = choice->k;
-    graph_walk_on(walk, limit);
+    (void)graph_walk_on(walk, limit);
     if (choice->most > 0) {
         /* What is geometrically distributed has a mean of 1 / share - 1, and 1 / share - 1/2 comes
          * close to -1 / log(1 - share), which differs between C libraries. */
@@ -205,7 +205,7 @@ veer_status graph_search_allowed(const flat_space *space, const graph *graph,
         result->is_deprived = nearer > many;
         bool goes_on = result->is_deprived && choice->most > limit;
         if (goes_on) walk->patience = choice->patience;
-        graph_walk_on(walk, limit);
+        (void)graph_walk_on(walk, limit);
         if (goes_on) limit = walk->count;
     }
     graph_walk_end(walk);
@@ -295,7 +295,8 @@ static veer_status walk_past(const flat_space *space, const graph *graph, const 
                              const graph_allowed *allowed, const graph_choice *choice,
                              arena *scratch, graph_result *result, bool *is_enough)
 {
-    VEER_TRY(graph_search(space, graph, query, choice->past, scratch, result));
+    const graph_aim aim = {.effort = choice->past};
+    VEER_TRY(graph_search(space, graph, query, &aim, scratch, result));
     graph_near *kept = arena_array(scratch, result->count, sizeof *kept);
     if (!kept) return VEER_E_NOMEM;
     size_t count = 0;

@@ -1,9 +1,26 @@
 /* What a graph finds for which effort, measured at the end of building.
  *
- * Queries are vectors that are there, each taken out for its own search: a walk never visits it.
- * What is left is the graph without it, and a query of the same distribution. The true nearest
- * nodes are found by comparing all codes, then the graph is walked with growing efforts. The mean
- * recall by effort is kept with the graph; graph_effort reads it backwards.
+ * Queries are vectors that are held back: they are of the same distribution as all others and the
+ * graph has never seen them. (Taking out a node that is in the graph tears a hole just where it is
+ * searched for, and recall appears 0.02 to 0.04 lower than it is.) The true nearest nodes are found
+ * by comparing all codes. After that these nodes come in like others.
+ *
+ * Two ways to end a walk are measured, both at growing settings:
+ *
+ *     place    when the nearest `place` nodes found are expanded: a fixed effort, which may be
+ *              smaller than the number of results
+ *     reach    before a node that is 1 + reach times as far as the k-th nearest (distance-adaptive
+ *              beam search, Al-Jazzazi et al. 2025), in squared distances: easy queries end early,
+ *              hard ones go on
+ *
+ * A larger setting continues the same walk, so each query is walked once for each way and number of
+ * results. Mean recall and the mean number of codes compared are kept with the graph. A request's
+ * recall is looked up in both, and the cheaper way is taken. Which one that is depends on the
+ * vectors: reach saves most for few results at high recall.
+ *
+ * Other ways were tried on the traces of whole walks and are not better: to stop after a number of
+ * expansions that found no result, mixtures of it with the others, and linear functions of distance
+ * ratios, places and improvements, fitted to each collection (docs/RECALL.md).
  *
  * Under dot the graph is that of lifted vectors, but queries are not lifted: there ranks are
  * products, as in a search.
@@ -17,27 +34,55 @@
 #include "base/topk.h"
 #include "index/graph_build.h"
 
-/* Codes compared in one step, where they are short. */
+/* Codes compared, and places of a pool expanded, in one step. */
 #define COMPARE_A_STEP 8192u
-/* Places of the pool whose nodes are expanded in one step. */
-#define PLACES_A_STEP 256u
-#define QUERIES 128u
+#define EXPAND_A_STEP 128u
+/* Standard error of a mean recall of 0.95 of 10 results: 0.005. More would take more than 5 to 8 % of
+ * the time of building, half of it to compare all codes. A 16th of the nodes at the most, for what is
+ * measured is a graph without them. */
+#define QUERIES 512u
+#define NODES_PER_QUERY 16u
+/* Means of more results vary less. */
+#define QUERIES_PER_LARGE_ONE 2u
+/* Long walks are left to the first queries: what lies behind this recall varies little. Of ten
+ * results a single one counts for more. */
+#define QUERIES_FOR_ALL 64u
+static const float recalls_for_all[GRAPH_CURVES] = {0.9995f, 0.992f};
+
+enum { PLACE, REACH };
 
 /* Results that are asked for: what lies between is interpolated. */
 static const uint32_t curve_k[GRAPH_CURVES] = {10, GRAPH_MEASURED_K};
 
-static size_t effort_of(size_t curve, size_t place)
+/* Steps of sqrt(2), in multiples of k; and what is between no ratio and twice the distance. */
+static const double settings[GRAPH_STOPS][GRAPH_POINTS] = {
+    [PLACE] = {0.18, 0.25, 0.35, 0.5, 0.71, 1, 1.41, 2, 2.83, 4, 5.66, 8, 11.3, 16, 22.6, 45.3},
+    [REACH] = {0, 0.01, 0.02, 0.035, 0.05, 0.07, 0.09, 0.12, 0.15, 0.19, 0.24, 0.3, 0.4, 0.52, 0.7,
+               1},
+};
+/* Reach has to compare so much less than place to be taken: which is cheaper is measured, too. */
+#define REACH_ADVANTAGE 0.98
+/* The largest place. */
+#define EFFORT_PER_RESULT 45.3
+
+static size_t place_of(double setting, double k)
 {
-    /* Steps of sqrt(2), from k on. */
-    static const double factors[GRAPH_EFFORTS] = {1, 1.42, 2,  2.83, 4,  5.66,
-                                                  8, 11.3, 16, 22.6, 32, 45.3};
-    return (size_t)(curve_k[curve] * factors[place]);
+    return (size_t)ceil(setting * k);
 }
 
 size_t graph_measure_effort_max(void)
 {
-    return effort_of(GRAPH_CURVES - 1, GRAPH_EFFORTS - 1);
+    return place_of(EFFORT_PER_RESULT, GRAPH_MEASURED_K);
 }
+
+uint32_t graph_measure_queries(uint32_t count)
+{
+    uint32_t queries = count / NODES_PER_QUERY;
+    if (queries == 0 && count > 1) queries = 1;
+    return queries < QUERIES ? queries : QUERIES;
+}
+
+/* ---------------------------------------------------------------- queries */
 
 typedef struct query_context {
     const graph_builder *builder;
@@ -58,118 +103,252 @@ static void measure(const void *context, const uint32_t *nodes, size_t count, in
         ranks[i] = -ranks[i];
 }
 
-/* Spread over the order, so that nodes that a former graph had and those that came in later have
- * their shares. */
-static query_context choose_query(graph_builder *b)
+static uint32_t queries_of(const graph_builder *b)
 {
-    uint32_t place = (uint32_t)((uint64_t)b->measured_queries * b->count / QUERIES);
-    query_context query = {b, b->order[b->count - 1 - place], NULL};
-    if (!b->lifts) return query;
-    const int8_t *code = b->codes + (size_t)query.node * b->padded;
-    int16_t *made = (int16_t *)(void *)(b->work + b->padded);
-    for (size_t i = 0; i < b->padded; i++)
-        b->work[i] = b->centre[i] + b->step * (float)code[i];
-    graph_query_code(b->space, b->step, b->centre, b->work, made);
-    query.code = made;
-    return query;
+    return b->count - b->linked;
 }
 
-/* Compares the next nodes; the nearest so far are in b->nearest. */
-static void compare_some(graph_builder *b, const query_context *query)
+/* In the present group. */
+static uint32_t group_size(const graph_builder *b)
 {
+    uint32_t left = queries_of(b) - b->measured.first;
+    return left < GRAPH_MEASURED_TOGETHER ? left : GRAPH_MEASURED_TOGETHER;
+}
+
+static query_context query_of(const graph_builder *b, uint32_t in_group)
+{
+    const graph_measured *m = &b->measured;
+    const int16_t *code = m->codes ? m->codes + in_group * b->padded : NULL;
+    return (query_context){b, b->order[b->linked + m->first + in_group], code};
+}
+
+static topk_entry *nearest_of(const graph_builder *b, uint32_t in_group)
+{
+    return b->measured.nearest + (size_t)in_group * GRAPH_MEASURED_K;
+}
+
+static void begin_group(graph_builder *b)
+{
+    graph_measured *m = &b->measured;
+    b->position = 0;
+    m->nearest_count = 0;
+    m->query = m->stop = m->curve = 0;
+    for (uint32_t i = 0; i < group_size(b) && m->codes; i++) {
+        const int8_t *code = b->codes + (size_t)query_of(b, i).node * b->padded;
+        for (size_t j = 0; j < b->padded; j++)
+            b->work[j] = b->centre[j] + b->step * (float)code[j];
+        graph_query_code(b->space, b->step, b->centre, b->work, m->codes + i * b->padded);
+    }
+}
+
+/* Compares some nodes with all queries of the group while their codes are at hand. */
+static void compare_some(graph_builder *b)
+{
+    graph_measured *m = &b->measured;
     uint32_t nodes[GRAPH_DEGREE_MAX];
     int32_t ranks[GRAPH_DEGREE_MAX];
-    topk heap = {b->nearest, GRAPH_MEASURED_K, b->nearest_count};
-    uint32_t end = b->position + graph_items(b, NULL, b->count - b->position, COMPARE_A_STEP);
-    while (b->position < end) {
+    uint32_t group = group_size(b);
+    size_t count_after = 0;
+    for (uint32_t done = 0; done < COMPARE_A_STEP && b->position < b->count;) {
         uint32_t n = 0;
-        for (; n < GRAPH_DEGREE_MAX && b->position < end; b->position++) {
-            if (b->position != query->node) nodes[n++] = b->position;
+        for (; n < GRAPH_DEGREE_MAX && b->position < b->count; b->position++)
+            nodes[n++] = b->position;
+        for (uint32_t i = 0; i < group; i++) {
+            query_context query = query_of(b, i);
+            topk heap = {nearest_of(b, i), GRAPH_MEASURED_K, m->nearest_count};
+            measure(&query, nodes, n, ranks);
+            for (uint32_t j = 0; j < n; j++) {
+                /* A rank has 30 bits, f32 24: the key keeps it whole. */
+                uint64_t key = (uint64_t)(uint32_t)ranks[j] << 32 | nodes[j];
+                if ((float)ranks[j] <= topk_threshold(&heap) && graph_is_linked(b, nodes[j]))
+                    (void)topk_push(&heap, (float)ranks[j], key);
+            }
+            count_after = heap.count;
         }
-        measure(query, nodes, n, ranks);
-        for (uint32_t i = 0; i < n; i++) {
-            /* A rank has 30 bits, f32 24: the key keeps it whole. */
-            uint64_t key = (uint64_t)(uint32_t)ranks[i] << 32 | nodes[i];
-            if ((float)ranks[i] <= topk_threshold(&heap))
-                (void)topk_push(&heap, (float)ranks[i], key);
-        }
+        m->nearest_count = count_after;
+        done += n * group;
     }
-    b->nearest_count = heap.count;
-    if (b->position == b->count) topk_sort(&heap);
+    for (uint32_t i = 0; i < group && b->position == b->count; i++) {
+        topk heap = {nearest_of(b, i), GRAPH_MEASURED_K, m->nearest_count};
+        topk_sort(&heap);
+    }
 }
 
-static int32_t rank_of(const topk_entry *entry)
-{
-    return (int32_t)(uint32_t)(entry->key >> 32);
-}
+/* ---------------------------------------------------------------- walks */
 
-static size_t results_of(const graph_builder *b, size_t curve)
+static void begin_walk(graph_builder *b, const query_context *query)
 {
-    return curve_k[curve] < b->nearest_count ? curve_k[curve] : b->nearest_count;
-}
-
-/* Some of the walk with one effort: it goes on where it was. True: it is over. */
-static bool walk_some(graph_builder *b, const query_context *query, size_t effort)
-{
+    graph_measured *m = &b->measured;
     graph_walk *walk = &b->walk;
+    size_t k = curve_k[m->curve];
+    double last = settings[m->stop][m->points[m->stop][m->curve] - 1];
+    size_t capacity = place_of(m->stop == PLACE ? last : EFFORT_PER_RESULT, (double)k);
+    if (capacity < k) capacity = k;
     walk->measure = measure;
     walk->context = query;
-    if (b->walk_limit == 0) {
-        walk->links = b->links;
-        walk->stride = b->stride;
-        walk->entries = b->entries;
-        walk->entries_count = b->entries_count;
-        walk->capacity = effort < b->count ? effort : b->count;
-        (void)graph_visit(walk, query->node);
-        graph_walk_begin(walk);
-    }
-    b->walk_limit += PLACES_A_STEP;
-    bool is_over = b->walk_limit >= walk->capacity;
-    graph_walk_on(walk, is_over ? walk->capacity : b->walk_limit);
-    if (!is_over && b->walk_limit < walk->count) return false;
-    graph_walk_end(walk);
-    b->walk_limit = 0;
-    return true;
+    walk->links = b->links;
+    walk->stride = b->stride;
+    walk->entries = b->entries;
+    walk->entries_count = b->entries_count;
+    walk->capacity = capacity < b->linked ? capacity : b->linked;
+    walk->kept = k;
+    walk->keep_reach = last;
+    walk->results = m->stop == REACH ? k : 0;
+    walk->origin = 0;
+    if (query->code)
+        walk->origin =
+            graph_origin(true, query->code, b->padded, b->norms, b->entries, b->entries_count);
+    walk->compared = 0;
+    m->point = 0;
+    m->is_walking = true;
+    graph_walk_begin(walk);
 }
 
-/* After a walk: a node as near as the k-th true one is found. True: all are. */
-static bool count_found(graph_builder *b, const query_context *query, size_t curve, size_t place)
+/* The part of the true results that a walk has found: nodes as near as the last of them. */
+static float found_part(const graph_builder *b)
 {
-    size_t found = 0, k = results_of(b, curve);
-    for (size_t i = 0; i < b->walk.count && found < k; i++) {
-        const graph_near *near = &b->walk.pool[i];
-        found += near->node != query->node && near->rank <= rank_of(&b->nearest[k - 1]);
+    const graph_measured *m = &b->measured;
+    const topk_entry *nearest = nearest_of(b, m->query);
+    size_t k = curve_k[m->curve] < m->nearest_count ? curve_k[m->curve] : m->nearest_count;
+    int32_t last = (int32_t)(uint32_t)(nearest[k - 1].key >> 32);
+    size_t found = 0;
+    while (found < k && found < b->walk.count && b->walk.pool[found].rank <= last)
+        found++;
+    return (float)found / (float)k;
+}
+
+/* Goes on to the next setting, or a part of the way; false: the walk is over. */
+static bool walk_some(graph_builder *b)
+{
+    graph_measured *m = &b->measured;
+    graph_walk *walk = &b->walk;
+    graph_curve *curve = &b->curves[m->stop][m->curve];
+    double setting = settings[m->stop][m->point];
+    size_t limit = walk->capacity, end = walk->at + EXPAND_A_STEP;
+    walk->reach = setting;
+    if (m->stop == PLACE) limit = place_of(setting, curve_k[m->curve]);
+    bool is_over = graph_walk_on(walk, limit < end ? limit : end);
+    if (!is_over && walk->at < limit) return true;
+    curve->recalls[m->point] += found_part(b);
+    curve->compared[m->point] += (float)walk->compared;
+    return ++m->point < m->points[m->stop][m->curve];
+}
+
+/* ---------------------------------------------------------------- all of it */
+
+static uint32_t queries_of_curve(uint32_t queries, size_t curve)
+{
+    uint32_t each = curve == 0 ? 1 : QUERIES_PER_LARGE_ONE;
+    return (queries + each - 1) / each;
+}
+
+/* The first queries have shown how far the others have to go. */
+static void judge(graph_builder *b)
+{
+    graph_measured *m = &b->measured;
+    for (size_t stop = 0; stop < GRAPH_STOPS; stop++) {
+        for (size_t i = 0; i < GRAPH_CURVES; i++) {
+            const graph_curve *curve = &b->curves[stop][i];
+            float enough = recalls_for_all[i] * (float)queries_of_curve(QUERIES_FOR_ALL, i);
+            uint32_t last = 0;
+            while (last < GRAPH_POINTS - 1 && curve->recalls[last] < enough)
+                last++;
+            m->points[stop][i] = last + 1;
+            m->judged[stop][i] = (graph_point){curve->recalls[last], curve->compared[last]};
+        }
     }
-    b->recalls[curve][place] += k > 0 ? (float)found / (float)k / QUERIES : 1.0f / QUERIES;
-    return found == k;
+}
+
+/* From sums to means. What only the first queries were asked is told as the difference that it made
+ * for them. */
+static void finish_curve(const graph_builder *b, size_t stop, size_t i, graph_curve *curve)
+{
+    uint32_t points = b->measured.points[stop][i];
+    const graph_point *judged = &b->measured.judged[stop][i];
+    float all = (float)queries_of_curve(queries_of(b), i);
+    float some = (float)queries_of_curve(QUERIES_FOR_ALL, i);
+    for (uint32_t j = 0; j < points; j++) {
+        curve->recalls[j] /= all;
+        curve->compared[j] /= all;
+    }
+    for (uint32_t j = points; j < GRAPH_POINTS; j++) {
+        float recall = curve->recalls[points - 1] + (curve->recalls[j] - judged->recall) / some;
+        curve->recalls[j] = recall < 1 ? recall : 1;
+        curve->compared[j] =
+            curve->compared[points - 1] + (curve->compared[j] - judged->compared) / some;
+    }
+}
+
+static void finish(graph_builder *b)
+{
+    for (size_t stop = 0; stop < GRAPH_STOPS; stop++) {
+        for (size_t i = 0; i < GRAPH_CURVES; i++)
+            finish_curve(b, stop, i, &b->curves[stop][i]);
+    }
+    b->walk.results = 0;
+    b->goal = b->count;
+    graph_batch_next(b);
+}
+
+/* What one node finds of itself. */
+static void finds_all(graph_builder *b)
+{
+    for (size_t i = 0; i < GRAPH_STOPS * GRAPH_CURVES; i++) {
+        graph_curve *curve = &b->curves[i / GRAPH_CURVES][i % GRAPH_CURVES];
+        for (uint32_t j = 0; j < GRAPH_POINTS; j++)
+            curve->recalls[j] = curve->compared[j] = 1;
+    }
 }
 
 void graph_measure_begin(graph_builder *b)
 {
-    b->phase = GRAPH_MEASURE;
-    b->position = b->measured_queries = b->measured_walks = 0;
-    b->nearest_count = 0;
+    bool is_done = b->linked == b->count;
+    b->phase = is_done ? GRAPH_DONE : GRAPH_MEASURE;
+    b->measured.first = 0;
+    if (b->count == 1) finds_all(b);
+    if (is_done) return;
+    for (size_t i = 0; i < GRAPH_STOPS * GRAPH_CURVES; i++)
+        b->measured.points[i / GRAPH_CURVES][i % GRAPH_CURVES] = GRAPH_POINTS;
+    begin_group(b);
+}
+
+static void next_walk(graph_builder *b)
+{
+    graph_measured *m = &b->measured;
+    if (++m->stop < GRAPH_STOPS) return;
+    m->stop = 0;
+    uint32_t number = m->first + m->query;
+    if (++m->curve < GRAPH_CURVES && number % QUERIES_PER_LARGE_ONE == 0) return;
+    m->curve = 0;
+    if (number + 1 == QUERIES_FOR_ALL) judge(b);
+    if (++m->query < group_size(b)) return;
+    m->first += m->query;
+    if (m->first == queries_of(b))
+        finish(b);
+    else
+        begin_group(b);
 }
 
 void graph_measure_step(graph_builder *b)
 {
-    query_context query = choose_query(b);
     if (b->position < b->count) {
-        compare_some(b, &query);
+        compare_some(b);
         return;
     }
-    uint32_t curve = b->measured_walks / GRAPH_EFFORTS;
-    size_t place = b->measured_walks % GRAPH_EFFORTS;
-    if (!walk_some(b, &query, effort_of(curve, place))) return;
-    bool finds_all = count_found(b, &query, curve, place);
-    b->measured_walks++;
-    /* What one effort finds a larger one does. */
-    for (; finds_all && b->measured_walks < (curve + 1) * GRAPH_EFFORTS; b->measured_walks++)
-        b->recalls[curve][b->measured_walks % GRAPH_EFFORTS] += 1.0f / QUERIES;
-    if (b->measured_walks < GRAPH_CURVES * GRAPH_EFFORTS) return;
-    b->position = b->measured_walks = 0;
-    b->nearest_count = 0;
-    if (++b->measured_queries == QUERIES) b->phase = GRAPH_DONE;
+    graph_measured *m = &b->measured;
+    query_context query = query_of(b, m->query);
+    if (!m->is_walking) begin_walk(b, &query);
+    b->walk.context = &query;
+    uint64_t first = b->walk.expanded;
+    bool is_left;
+    do
+        is_left = walk_some(b);
+    while (is_left && b->walk.expanded - first < EXPAND_A_STEP);
+    b->walk.context = NULL;
+    if (is_left) return;
+    m->is_walking = false;
+    graph_walk_end(&b->walk);
+    next_walk(b);
 }
 
 /* ---------------------------------------------------------------- reading the curves
@@ -177,45 +356,142 @@ void graph_measure_step(graph_builder *b)
  * Straight lines between what was measured: logarithms and powers differ in their last bit between
  * C libraries, and an effort decides which rows are found. */
 
-/* The effort, in multiples of k, at which a curve reaches the recall; 0: it does not. */
-static double ratio_at(const float *recalls, size_t curve, double recall)
+/* A point of a curve: the setting, by place as many nodes, and what is predicted. */
+typedef struct reading {
+    double setting, recall, compared;
+} reading;
+
+static double between(double from, double to, double share)
 {
-    double k = curve_k[curve];
-    for (size_t i = 0; i < GRAPH_EFFORTS; i++) {
-        double here = (double)recalls[i];
-        if (here < recall) continue;
-        double effort = (double)effort_of(curve, i) / k;
-        if (i == 0) return effort;
-        double before = (double)recalls[i - 1];
-        double former = (double)effort_of(curve, i - 1) / k;
-        double share = here > before ? (recall - before) / (here - before) : 1;
-        return former + share * (effort - former);
+    return from + share * (to - from);
+}
+
+/* Where a curve reaches the recall; false: nowhere. */
+static bool read_recall(const graph *graph, size_t stop, size_t curve, double recall, reading *at)
+{
+    const float *recalls = graph->curves[stop][curve].recalls;
+    const float *compared = graph->curves[stop][curve].compared;
+    size_t i = 0;
+    while (i < GRAPH_POINTS && (double)recalls[i] < recall)
+        i++;
+    if (i == GRAPH_POINTS) return false;
+    *at = (reading){settings[stop][i], (double)recalls[i], (double)compared[i]};
+    if (i == 0) return true;
+    double here = (double)recalls[i], before = (double)recalls[i - 1];
+    double share = here > before ? (recall - before) / (here - before) : 1;
+    at->setting = between(settings[stop][i - 1], at->setting, share);
+    at->compared = between((double)compared[i - 1], at->compared, share);
+    at->recall = recall;
+    return true;
+}
+
+/* The part of the way from the first curve to the second at which k lies. */
+static double share_of(double k)
+{
+    if (k <= curve_k[0]) return 0;
+    if (k >= curve_k[1]) return 1;
+    return (k - curve_k[0]) / (curve_k[1] - curve_k[0]);
+}
+
+/* For any k. Beyond the last curve places and comparisons grow with it. */
+static bool read_for(const graph *graph, size_t stop, double k, double recall, reading *at)
+{
+    reading few, many;
+    if (!read_recall(graph, stop, 0, recall, &few)) return false;
+    if (!read_recall(graph, stop, 1, recall, &many)) return false;
+    double share = share_of(k);
+    double beyond = k > curve_k[1] ? k / curve_k[1] : 1;
+    *at = (reading){
+        .setting =
+            stop == REACH
+                ? between(few.setting, many.setting, share)
+                : between(few.setting * curve_k[0], many.setting * curve_k[1], share) * beyond,
+        .recall = between(few.recall, many.recall, share),
+        .compared = between(few.compared, many.compared, share) * beyond,
+    };
+    return true;
+}
+
+static size_t whole(double nodes)
+{
+    return nodes < 1e9 ? (size_t)ceil(nodes) : (size_t)1e9;
+}
+
+/* k as curves are read: few results are looked for like ten. Nodes that may not be results lie
+ * between those that may, so that more is looked at for as many. */
+static double sought(size_t k, double share)
+{
+    double least = k < curve_k[0] ? curve_k[0] : (double)k;
+    return least / (share > 0 ? share : 1);
+}
+
+bool graph_aim_recall(const graph *graph, size_t k, double share, double recall, graph_aim *aim)
+{
+    reading place, reach;
+    double results = sought(k, share);
+    bool by_place = read_for(graph, PLACE, results, recall, &place);
+    bool by_reach = read_for(graph, REACH, results, recall, &reach);
+    if (!by_place && !by_reach) return false;
+    *aim = (graph_aim){.kept = whole(GRAPH_RERANK_PER_RESULT * (double)k / share)};
+    if (by_place && (!by_reach || reach.compared >= REACH_ADVANTAGE * place.compared)) {
+        aim->effort = whole(place.setting);
+        aim->recall = place.recall;
+        aim->compared = place.compared;
+        return true;
     }
-    return 0;
+    aim->effort = whole(EFFORT_PER_RESULT * results);
+    aim->results = whole(results);
+    aim->reach = reach.setting;
+    aim->recall = reach.recall;
+    aim->compared = reach.compared;
+    return true;
 }
 
 size_t graph_effort(const graph *graph, size_t k, double recall)
 {
-    double few = ratio_at(graph->recalls[0], 0, recall);
-    double many = ratio_at(graph->recalls[1], 1, recall);
-    if (few == 0 || many == 0) return SIZE_MAX;
-    if (k <= curve_k[0]) return (size_t)ceil(few * curve_k[0]);
-    if (k >= curve_k[1]) return (size_t)ceil(many * (double)k);
-    double share = (double)(k - curve_k[0]) / (curve_k[1] - curve_k[0]);
-    return (size_t)ceil((few + share * (many - few)) * (double)k);
+    reading place;
+    if (!read_for(graph, PLACE, sought(k, 1), recall, &place)) return SIZE_MAX;
+    size_t effort = whole(place.setting), least = k > curve_k[0] ? k : curve_k[0];
+    return effort > least ? effort : least;
 }
 
-double graph_recall(const graph *graph, size_t k, size_t effort)
+/* What a place on a curve gives; beyond its ends in proportion. */
+static reading read_place(const graph *graph, size_t curve, double setting)
 {
-    size_t least = graph_effort(graph, k, 0);
-    size_t within = effort < least ? least : effort;
-    double low = 0, high = 1;
-    for (int i = 0; i < 24; i++) {
-        double middle = (low + high) / 2;
-        if (graph_effort(graph, k, middle) <= within)
-            low = middle;
-        else
-            high = middle;
+    const graph_curve *measured = &graph->curves[PLACE][curve];
+    const double *at = settings[PLACE];
+    size_t last = GRAPH_POINTS - 1, i = 0;
+    if (setting <= at[0]) {
+        double share = setting / at[0];
+        return (reading){setting, share * (double)measured->recalls[0],
+                         (double)measured->compared[0]};
     }
-    return effort < least ? low * (double)effort / (double)least : low;
+    if (setting >= at[last]) {
+        return (reading){setting, (double)measured->recalls[last],
+                         (double)measured->compared[last] * (setting / at[last])};
+    }
+    while (at[i + 1] < setting)
+        i++;
+    double share = (setting - at[i]) / (at[i + 1] - at[i]);
+    return (reading){
+        setting,
+        between((double)measured->recalls[i], (double)measured->recalls[i + 1], share),
+        between((double)measured->compared[i], (double)measured->compared[i + 1], share),
+    };
+}
+
+void graph_aim_effort(const graph *graph, size_t k, double share, size_t effort, graph_aim *aim)
+{
+    double results = sought(k, share);
+    reading few = read_place(graph, 0, (double)effort / results);
+    reading many = read_place(graph, 1, (double)effort / results);
+    double part = share_of(results);
+    double beyond = results > curve_k[1] ? results / curve_k[1] : 1;
+    double recall = between(few.recall, many.recall, part);
+    *aim = (graph_aim){
+        .effort = effort,
+        .kept = effort,
+        .recall = recall < 1 ? recall : 1,
+        .compared = between(few.compared, many.compared, part) * beyond,
+    };
 }

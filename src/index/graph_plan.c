@@ -1,9 +1,8 @@
 /* When a graph is walked, and what describes it in storage.
  *
- * The plan: a graph knows which effort gives which recall (graph_measure.c). Nodes that may not be
- * results are passed through but not counted, so the effort grows by their share; where most nodes
- * are excluded, scanning what is left costs less anyway. A walk costs HOP_CODES codes of a scan for
- * each node of its effort.
+ * The plan: a graph knows how many codes walks compare for which recall (graph_measure.c). Nodes that
+ * may not be results are passed through but not counted, so a walk goes further by their share; where
+ * most nodes are excluded, scanning what is left costs less anyway.
  */
 #include <math.h>
 #include <string.h>
@@ -11,20 +10,35 @@
 #include "base/bytes.h"
 #include "index/graph.h"
 
-/* Measured with AVX2 at 128 and 768 dimensions: 0.3 and 1.5 us an expanded node against 0.8 and 3.5
- * ns a code. */
-#define HOP_CODES 400u
+/* Nanoseconds: of a scan C + D * padded dims a code and more for each result, of which it compares
+ * more originals; of a walk C + D * padded dims a code. Measured a code, k = 10, over 5,000 to 60,000
+ * rows of 128, 384 and 768 dimensions; the lesser figure of walks is that of codes in a cache:
+ *
+ *                 scan                  walk
+ *     AVX-512     1.2   1.9   3.0       36-53  50-56  98-109
+ *     AVX2        1.4   2.7   4.3       40-56  58-60  114-127
+ *     SIMD128     1.8   4.6   7.6       54-80  64-100 95-145
+ *
+ * One formula for all: platforms that chose differently would give different answers. */
+#define SCAN_NS 0.8
+#define SCAN_NS_A_DIMENSION 0.0045
+#define SCAN_NS_AT_FIRST 2000.0
+#define SCAN_NS_A_RESULT 300.0
+#define WALK_NS 25.0
+#define WALK_NS_A_DIMENSION 0.1
 /* Below this share of nodes that may be results a scan is sure to cost less. Arbitrary. */
 #define SHARE_MIN 0.2
 
-bool graph_plan(const graph *graph, size_t k, double recall, double share, size_t codes,
-                size_t *effort)
+bool graph_plan(const flat_space *space, const graph *graph, size_t k, double recall, double share,
+                size_t codes, graph_aim *aim)
 {
     if (recall > GRAPH_RECALL_MAX || !(share >= SHARE_MIN)) return false;
-    size_t least = graph_effort(graph, k, recall);
-    if (least == SIZE_MAX) return false;
-    *effort = (size_t)ceil((double)least / share);
-    return (double)*effort * HOP_CODES < (double)codes;
+    if (!graph_aim_recall(graph, k, share, recall, aim)) return false;
+    double dims = flat_padded_dims(space);
+    double walk = aim->compared * (WALK_NS + WALK_NS_A_DIMENSION * dims);
+    double scan = (double)codes * (SCAN_NS + SCAN_NS_A_DIMENSION * dims) + SCAN_NS_AT_FIRST +
+                  (double)k * SCAN_NS_A_RESULT;
+    return walk < scan;
 }
 
 /* ---------------------------------------------------------------- with a filter */
@@ -42,6 +56,7 @@ bool graph_plan(const graph *graph, size_t k, double recall, double share, size_
 #define COMPARE_CODES 18.0
 #define ORIGINAL_CODES 64.0
 #define EXPAND_CODES 600.0
+#define HOP_CODES 400.0    /* an expanded node where all are allowed */
 #define CROSS_CODES 5000.0 /* of one dimension */
 /* Expanded nodes that beginning, and looking for what is nearer, cost as much as. */
 #define BEGIN_EFFORT 4.0
@@ -50,7 +65,7 @@ bool graph_plan(const graph *graph, size_t k, double recall, double share, size_
 #define DEPRIVED_SCAN 1.5
 
 /* Effort against that of a walk without a filter, for the same recall: every expansion is filled up. */
-#define USUAL_EFFORT 0.75
+#define USUAL_EFFORT 1.1
 /* Where the filter excludes what is near, all nodes that remain are about as far, and what is missed
  * falls as 1 / effort: measured on three sets, 2 to 4 of k = 10 times k / effort. So far a walk goes
  * as a rule, which its patience decides, and at most. All of it times k / (1 - recall). */
@@ -101,18 +116,18 @@ bool graph_choose(const flat_space *space, const graph *graph, size_t k, double 
 double graph_choice_recall(const graph *graph, const graph_choice *choice, size_t k)
 {
     if (choice->way == GRAPH_COMPARE_ALLOWED) return GRAPH_RECALL_MAX;
-    double recall = graph_recall(graph, k, (size_t)((double)choice->effort / USUAL_EFFORT));
-    return recall < GRAPH_RECALL_MAX ? recall : GRAPH_RECALL_MAX;
+    graph_aim aim;
+    graph_aim_effort(graph, k, 1, (size_t)((double)choice->effort / USUAL_EFFORT), &aim);
+    return aim.recall < GRAPH_RECALL_MAX ? aim.recall : GRAPH_RECALL_MAX;
 }
 
 /* ---------------------------------------------------------------- in storage */
 
-#define GRAPH_VERSION 1u
-#define RECALLS_AT 32u
+#define GRAPH_VERSION 2u
+#define CURVES_AT 32u
 #define RECALL_ROUNDED 1.001f /* sums of shares */
 
-_Static_assert(RECALLS_AT + sizeof((graph *)0)->recalls == GRAPH_HEAD_BYTES,
-               "docs/FORMAT.md, GRAPH");
+_Static_assert(CURVES_AT + sizeof((graph *)0)->curves == GRAPH_HEAD_BYTES, "docs/FORMAT.md, GRAPH");
 
 void graph_head_store(uint8_t head[GRAPH_HEAD_BYTES], const graph *graph, uint32_t padded)
 {
@@ -123,7 +138,20 @@ void graph_head_store(uint8_t head[GRAPH_HEAD_BYTES], const graph *graph, uint32
     store_u32(head + 12, graph->entries_count);
     memcpy(head + 16, &graph->step, sizeof graph->step);
     store_u32(head + 20, padded);
-    memcpy(head + RECALLS_AT, graph->recalls, sizeof graph->recalls);
+    memcpy(head + CURVES_AT, graph->curves, sizeof graph->curves);
+}
+
+static bool curve_is_valid(const graph_curve *curve)
+{
+    float before = 0;
+    bool is_valid = true;
+    for (size_t i = 0; i < GRAPH_POINTS; i++) {
+        float recall = curve->recalls[i], compared = curve->compared[i];
+        is_valid &= recall >= before && recall <= RECALL_ROUNDED;
+        is_valid &= compared >= 0 && compared < INFINITY;
+        before = recall;
+    }
+    return is_valid;
 }
 
 bool graph_head_load(const uint8_t head[GRAPH_HEAD_BYTES], uint32_t padded, graph *graph)
@@ -132,13 +160,12 @@ bool graph_head_load(const uint8_t head[GRAPH_HEAD_BYTES], uint32_t padded, grap
     graph->degree = load_u32(head + 8);
     graph->entries_count = load_u32(head + 12);
     memcpy(&graph->step, head + 16, sizeof graph->step);
-    memcpy(graph->recalls, head + RECALLS_AT, sizeof graph->recalls);
+    memcpy(graph->curves, head + CURVES_AT, sizeof graph->curves);
     bool is_valid = load_u32(head) == GRAPH_VERSION && graph->degree >= 1 &&
                     graph->degree <= GRAPH_DEGREE_MAX && graph->entries_count >= 1 &&
                     graph->entries_count <= graph->count && load_u32(head + 20) == padded &&
                     load_u64(head + 24) == 0;
-    const float *recalls = graph->recalls[0];
-    for (size_t i = 0; i < GRAPH_CURVES * GRAPH_EFFORTS; i++)
-        is_valid = is_valid && recalls[i] >= 0 && recalls[i] <= RECALL_ROUNDED;
+    for (size_t i = 0; i < GRAPH_STOPS * GRAPH_CURVES; i++)
+        is_valid = is_valid && curve_is_valid(&graph->curves[i / GRAPH_CURVES][i % GRAPH_CURVES]);
     return is_valid;
 }

@@ -67,21 +67,6 @@ static veer_status attach(graph_builder *b, uint32_t node)
     return VEER_OK;
 }
 
-/* Lists move together: from the stride of building to the degree. */
-static void finish(graph_builder *b)
-{
-    uint32_t degree = b->options.degree;
-    for (uint32_t node = 0; node < b->count; node++) {
-        const uint32_t *from = graph_list(b, node);
-        uint32_t *to = b->links + (size_t)node * degree;
-        for (uint32_t i = 0; i < degree; i++)
-            to[i] = from[i];
-    }
-    b->stride = degree;
-    graph_forget(&b->walk);
-    graph_measure_begin(b);
-}
-
 veer_status graph_reach_step(graph_builder *b)
 {
     for (uint32_t i = 0; i < REACH_A_STEP; i++) {
@@ -92,10 +77,11 @@ veer_status graph_reach_step(graph_builder *b)
             for (uint32_t j = 0; j < length; j++)
                 reach(b, list[j]);
         } else if (b->position == b->count) {
-            finish(b);
+            graph_forget(&b->walk);
+            graph_measure_begin(b);
             return VEER_OK;
         } else {
-            if (!bitset_get(b->walk.visited, b->position)) {
+            if (!bitset_get(b->walk.visited, b->position) && graph_is_linked(b, b->position)) {
                 veer_status status = attach(b, b->position);
                 if (status != VEER_OK) return status;
                 reach(b, b->position);

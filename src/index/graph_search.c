@@ -66,6 +66,19 @@ void graph_query_code(const flat_space *space, float step, const float *centre,
     }
 }
 
+double graph_origin(bool is_dot, const int16_t *code, size_t padded, const int32_t *norms,
+                    const uint32_t *entries, size_t entries_count)
+{
+    double squares = 0; /* a whole number below 2^53 */
+    for (size_t i = 0; i < padded; i++)
+        squares += (double)code[i] * (double)code[i];
+    if (!is_dot) return squares / (2 * QUERY_STEPS);
+    int32_t longest = 0;
+    for (size_t i = 0; i < entries_count; i++)
+        longest = norms[entries[i]] > longest ? norms[entries[i]] : longest;
+    return sqrt(squares) * sqrt((double)longest);
+}
+
 /* Whether codes cannot tell where the query is: it lies beyond all that they reach. */
 static bool is_too_far(const flat_space *space, const graph *graph, const flat_query *query)
 {
@@ -114,16 +127,26 @@ veer_status graph_walk_init(const graph_query *query, size_t capacity, arena *sc
 }
 
 veer_status graph_search(const flat_space *space, const graph *graph, const flat_query *query,
-                         size_t effort, arena *scratch, graph_result *result)
+                         const graph_aim *aim, arena *scratch, graph_result *result)
 {
+    size_t capacity = aim->effort > aim->kept ? aim->effort : aim->kept;
     graph_query made;
     graph_walk walk;
     bool has_no_code;
     *result = (graph_result){0};
     VEER_TRY(graph_query_init(space, graph, query, scratch, &made, &has_no_code));
     if (has_no_code) return VEER_OK;
-    VEER_TRY(graph_walk_init(&made, effort, scratch, &walk));
-    graph_walk_run(&walk);
+    VEER_TRY(graph_walk_init(&made, capacity, scratch, &walk));
+    walk.results = aim->results;
+    walk.kept = aim->kept;
+    walk.reach = walk.keep_reach = aim->reach;
+    if (walk.results > 0) {
+        walk.origin = graph_origin(space->metric == VEER_METRIC_DOT, made.code, made.padded,
+                                   graph->norms, graph->entries, graph->entries_count);
+    }
+    graph_walk_begin(&walk);
+    (void)graph_walk_on(&walk, aim->effort);
+    graph_walk_end(&walk);
     *result = (graph_result){.nearest = walk.pool,
                              .count = walk.count,
                              .compared = walk.compared,

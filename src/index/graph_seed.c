@@ -10,7 +10,8 @@
  *     order    nodes that are in the graph come first, in an order as random as before
  *
  * Entries are the first of the random order all the same, so that they are a sample of all nodes:
- * those that come in later are the first that do. While lists are taken over, `heads` has the
+ * those that come in later are the first that do. The last of the order, which are held back to
+ * measure the graph with (graph_measure.c), count as gone and come in anew. While lists are taken over, `heads` has the
  * numbers in the former graph.
  */
 #include "index/graph_build.h"
@@ -34,6 +35,13 @@ static uint32_t new_number(const graph_builder *b, uint32_t former)
     return b->former_nodes ? b->former_nodes[former] : former;
 }
 
+/* The same while lists are taken over: without those that are held back. */
+static uint32_t taken_number(const graph_builder *b, uint32_t former)
+{
+    uint32_t node = new_number(b, former);
+    return node == GRAPH_NONE || b->heads[node] == GRAPH_NONE ? GRAPH_NONE : node;
+}
+
 void graph_seed_begin(graph_builder *b)
 {
     b->phase = GRAPH_NUMBER;
@@ -49,6 +57,8 @@ void graph_number_step(graph_builder *b)
         if (node != GRAPH_NONE) b->heads[node] = b->position;
     }
     if (b->position < b->former->count) return;
+    for (uint32_t place = b->goal; place < b->count; place++)
+        b->heads[b->order[place]] = GRAPH_NONE;
     b->phase = GRAPH_LISTS;
     b->position = 0;
 }
@@ -73,7 +83,7 @@ static void add_gone(candidates *c, uint32_t node)
 static void add_candidates(candidates *c, const uint32_t *nodes, size_t count)
 {
     for (size_t i = 0; i < count && nodes[i] != GRAPH_NONE; i++) {
-        uint32_t node = new_number(c->builder, nodes[i]);
+        uint32_t node = taken_number(c->builder, nodes[i]);
         if (node == GRAPH_NONE)
             add_gone(c, nodes[i]);
         else if (c->count < c->builder->near_capacity && graph_visit(c->walk, node))

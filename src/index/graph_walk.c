@@ -8,6 +8,10 @@
  *     pool    [ e  e  e  -  e  -  -  -  - ]      e: expanded
  *                        ^ next
  *
+ * A walk may be told to end earlier: when so many of the nearest are expanded, or when the next one
+ * is so much farther away than what was found that it will hardly lead to a result. Both only cut
+ * the same sequence of expansions shorter, so a walk can be taken up again where it ended.
+ *
  * Threads: a walk belongs to one.
  */
 #include <string.h>
@@ -54,13 +58,35 @@ static size_t merge(graph_walk *walk, const graph_near *near, size_t count)
     return place;
 }
 
-/* Puts the measured nodes that are near enough into the pool; returns the least place that one of
- * them took, or the capacity. */
-static size_t take(graph_walk *walk, const uint32_t *nodes, const int32_t *ranks, size_t count)
+/* The largest rank that is within a reach. Additions and products only: the same everywhere. */
+static int32_t bar_of(const graph_walk *walk, double reach)
 {
-    graph_near near[GRAPH_DEGREE_MAX];
+    if (walk->results == 0 || walk->count < walk->results) return INT32_MAX;
+    double result = (double)walk->pool[walk->results - 1].rank + walk->origin;
+    double bar = result * (1 + reach) - walk->origin;
+    if (!(bar > INT32_MIN)) return INT32_MIN;
+    if (!(bar < INT32_MAX)) return INT32_MAX;
+    int32_t whole = (int32_t)bar;
+    return (double)whole > bar ? whole - 1 : whole;
+}
+
+/* The least rank of nodes that do not come into the pool any more; `bar` is that of keep_reach. */
+static int32_t limit_of(const graph_walk *walk, int32_t bar)
+{
     bool is_full = walk->count == walk->capacity;
     int32_t limit = is_full ? walk->pool[walk->count - 1].rank : INT32_MAX;
+    if (bar >= limit || walk->count < walk->kept) return limit;
+    int32_t wanted = walk->kept > 0 ? walk->pool[walk->kept - 1].rank : INT32_MIN;
+    return bar < wanted ? wanted : bar + 1;
+}
+
+/* Puts the measured nodes that are near enough into the pool; returns the least place that one of
+ * them took, or the capacity. */
+static size_t take(graph_walk *walk, const uint32_t *nodes, const int32_t *ranks, size_t count,
+                   int32_t bar)
+{
+    graph_near near[GRAPH_DEGREE_MAX];
+    int32_t limit = limit_of(walk, bar);
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         near[kept] = (graph_near){ranks[i], nodes[i]};
@@ -75,26 +101,25 @@ static size_t take(graph_walk *walk, const uint32_t *nodes, const int32_t *ranks
 
 void graph_walk_begin(graph_walk *walk)
 {
-    walk->count = 0;
+    walk->count = walk->at = 0;
+    uint32_t nodes[GRAPH_DEGREE_MAX];
     int32_t ranks[GRAPH_DEGREE_MAX];
-    for (size_t first = 0; first < walk->entries_count; first += GRAPH_DEGREE_MAX) {
-        const uint32_t *entries = walk->entries + first;
-        size_t count = walk->entries_count - first;
-        if (count > GRAPH_DEGREE_MAX) count = GRAPH_DEGREE_MAX;
-        walk->measure(walk->context, entries, count, ranks);
-        (void)take(walk, entries, ranks, count);
+    for (size_t next = 0; next < walk->entries_count;) {
+        size_t count = 0;
+        for (; count < GRAPH_DEGREE_MAX && next < walk->entries_count; next++) {
+            /* What is marked before the walk, or was an entry twice in storage, is left out. */
+            nodes[count] = walk->entries[next];
+            count += graph_visit(walk, walk->entries[next]);
+        }
+        if (count == 0) continue;
+        walk->measure(walk->context, nodes, count, ranks);
+        walk->compared += count;
+        (void)take(walk, nodes, ranks, count, INT32_MAX);
     }
-    walk->compared += walk->entries_count;
-    /* What is marked before the walk, or was an entry twice in storage, is left out. */
-    size_t kept = 0;
-    for (size_t i = 0; i < walk->count; i++) {
-        if (graph_visit(walk, walk->pool[i].node)) walk->pool[kept++] = walk->pool[i];
-    }
-    walk->count = kept;
 }
 
 /* Looks at a node's neighbours; returns the least place that one of them took. */
-static size_t expand(graph_walk *walk, uint32_t node)
+static size_t expand(graph_walk *walk, uint32_t node, int32_t bar)
 {
     uint32_t nodes[GRAPH_DEGREE_MAX];
     int32_t ranks[GRAPH_DEGREE_MAX];
@@ -109,30 +134,42 @@ static size_t expand(graph_walk *walk, uint32_t node)
     if (count == 0) return walk->capacity;
     walk->compared += count;
     walk->measure(walk->context, nodes, count, ranks);
-    return take(walk, nodes, ranks, count);
+    return take(walk, nodes, ranks, count, bar);
 }
 
-void graph_walk_on(graph_walk *walk, size_t limit)
+bool graph_walk_on(graph_walk *walk, size_t limit)
 {
+    int32_t bar = bar_of(walk, walk->reach);
+    int32_t keep_bar = bar_of(walk, walk->keep_reach);
     uint64_t changed = walk->expanded;
-    for (size_t at = 0; at < walk->count;) {
+    size_t at = walk->at;
+    bool is_within = true;
+    while (at < walk->count) {
         if (at >= limit && walk->expanded >= changed + walk->patience) break;
         uint32_t node = walk->pool[at].node;
         if (node & GRAPH_EXPANDED) {
             at++;
             continue;
         }
+        is_within = walk->pool[at].rank <= bar;
+        if (!is_within) break;
         walk->pool[at].node = node | GRAPH_EXPANDED;
-        size_t least = expand(walk, node);
+        size_t least = expand(walk, node, keep_bar);
         if (least < walk->top) changed = walk->expanded;
         at = least <= at ? least : at + 1;
+        if (least >= walk->results) continue;
+        bar = bar_of(walk, walk->reach);
+        keep_bar = bar_of(walk, walk->keep_reach);
     }
+    walk->at = at;
+    return at == walk->count || !is_within;
 }
 
 void graph_walk_put(graph_walk *walk, int32_t rank, uint32_t node)
 {
     const graph_near near = {rank, node};
-    (void)merge(walk, &near, 1);
+    size_t place = merge(walk, &near, 1);
+    if (place < walk->at) walk->at = place;
 }
 
 void graph_walk_end(graph_walk *walk)
@@ -145,6 +182,6 @@ void graph_walk_end(graph_walk *walk)
 void graph_walk_run(graph_walk *walk)
 {
     graph_walk_begin(walk);
-    graph_walk_on(walk, walk->capacity);
+    (void)graph_walk_on(walk, walk->capacity);
     graph_walk_end(walk);
 }

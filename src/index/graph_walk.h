@@ -25,6 +25,12 @@ typedef struct graph_walk {
     /* graph_walk_on goes on behind its limit until so many expansions in a row have changed nothing
      * among the first `top` of the pool. */
     size_t top, patience;
+    size_t at; /* the places before it are expanded */
+    /* With `results` a walk ends before a node whose distance is more than 1 + reach times that of
+     * the results-th nearest, and beyond 1 + keep_reach of it, not less, keeps no more than `kept`
+     * nodes. A distance is a rank plus the origin: graph_origin. */
+    size_t results, kept;
+    double reach, keep_reach, origin;
     uint64_t compared, expanded;
 } graph_walk;
 
@@ -34,8 +40,9 @@ void graph_walk_run(graph_walk *walk);
 /* The same in steps. From begin to end what is expanded is marked in the pool. */
 #define GRAPH_EXPANDED 0x80000000u /* in a pool's node numbers; nodes are fewer than 2^31 */
 void graph_walk_begin(graph_walk *walk);
-/* Expands until all of the first `limit` places of the pool are. */
-void graph_walk_on(graph_walk *walk, size_t limit);
+/* Expands until all of the pool's first `limit` places are. True: there is no more to expand, or it
+ * is beyond reach. */
+bool graph_walk_on(graph_walk *walk, size_t limit);
 /* Offers a node to the pool that was not there. */
 void graph_walk_put(graph_walk *walk, int32_t rank, uint32_t node);
 void graph_walk_end(graph_walk *walk);
@@ -68,6 +75,11 @@ void graph_sort(graph_near *near, size_t count);
 /* graph_search.c: the code of a rotated query, for nodes' codes of this step around this centre. */
 void graph_query_code(const flat_space *space, float step, const float *centre,
                       const float *rotated, int16_t *code);
+/* What makes a distance of a rank: under l2 and cosine |q - c|^2 in units of ranks. Under dot it is
+ * the product of the query's length and the longest vector's, so that the farthest direction from
+ * it is twice that: the longest are among the entries. */
+double graph_origin(bool is_dot, const int16_t *code, size_t padded, const int32_t *norms,
+                    const uint32_t *entries, size_t entries_count);
 
 /* Marks a node; false if it was marked. Without branches: half of the nodes that a walk meets are
  * new, which no processor foresees. */

@@ -12,7 +12,7 @@
 #include "storage_image.h"
 #include "support/io_tables.h"
 
-#define ROWS 4500u
+#define ROWS 6000u
 
 static const char plain[] = "{\"create\":true,\"sync\":\"none\",\"graphRows\":0}";
 static const char options[] = "{\"create\":true,\"sync\":\"none\",\"graphRows\":500}";

@@ -211,7 +211,8 @@ static double recall_of(const world *w, const float *vector, size_t effort, aren
     for (uint32_t row = 0; row < w->rows; row++)
         (void)topk_push(&all, distance_to(w, query, row), row);
     graph_result result;
-    assert_int_equal(graph_search(w->space, &w->graph, query, effort, scratch, &result), VEER_OK);
+    const graph_aim aim = {.effort = effort};
+    assert_int_equal(graph_search(w->space, &w->graph, query, &aim, scratch, &result), VEER_OK);
     if (is_far_out(w, query)) {
         assert_int_equal(result.count, 0);
         return 1;
@@ -361,7 +362,8 @@ static void test_far_queries_are_refused(void **state)
     flat_query *query = NULL;
     graph_result result;
     assert_int_equal(flat_query_new(w.space, vector, 1, &scratch, &query), VEER_OK);
-    assert_int_equal(graph_search(w.space, &w.graph, query, 10, &scratch, &result), VEER_OK);
+    const graph_aim aim = {.effort = 10};
+    assert_int_equal(graph_search(w.space, &w.graph, query, &aim, &scratch, &result), VEER_OK);
     assert_int_equal(result.count, 0);
     arena_fini(&scratch);
     world_free(&w);

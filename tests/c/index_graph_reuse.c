@@ -116,7 +116,7 @@ static void check_same(const set *a, const set *b)
                         (size_t)a->graph.count * a->graph.degree * sizeof(uint32_t));
     assert_memory_equal(a->graph.entries, b->graph.entries,
                         a->graph.entries_count * sizeof(uint32_t));
-    assert_memory_equal(a->graph.recalls, b->graph.recalls, sizeof a->graph.recalls);
+    assert_memory_equal(a->graph.curves, b->graph.curves, sizeof a->graph.curves);
 }
 
 /* Vectors [0, end) but those of every place below `gone_below` (thousandths), in a random order. */
@@ -149,7 +149,8 @@ static uint32_t *follow(const world *w, const set *former, const set *next)
 
 static double mean_recall(const graph *graph)
 {
-    return (double)(graph->recalls[0][1] + graph->recalls[0][3] + graph->recalls[1][0]) / 3;
+    const graph_curve *few = &graph->curves[0][0], *many = &graph->curves[0][1];
+    return (double)(few->recalls[6] + few->recalls[8] + many->recalls[5]) / 3;
 }
 
 /* Shares of a former graph that are gone, and new nodes, from none to nearly all. */

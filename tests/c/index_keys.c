@@ -243,7 +243,7 @@ static void check_rows(const veer_index *index, const model *m)
 static void check_sums(const veer_buffer *file, const model *m)
 {
     size_t words = (size_t)((load_u64(file->data + 40) + 63) / 64);
-    const char *sums = file->data + 200 + (words * 8 + 4 + 7) / 8 * 8;
+    const char *sums = file->data + 616 + (words * 8 + 4 + 7) / 8 * 8;
     for (uint32_t i = 0; i <= m->dims && m->metric != VEER_METRIC_COSINE; i++) {
         double sum = 0;
         for (size_t slot = 0; slot < KEYS; slot++) {
@@ -611,7 +611,7 @@ static void test_repaired_damage(void **state)
     rng random;
     rng_init(&random, 52);
     /* Where sections lie, from the header and docs/FORMAT.md. */
-    size_t rows = 1100, offset = 200, offsets[8];
+    size_t rows = 1100, offset = 616, offsets[8];
     size_t sizes[8] = {(rows + 63) / 64 * 8, 4 * 8, rows * 8, rows * 3 * 4, 0, 0, 0, 0};
     uint32_t centres = load_u32(file.data + 56);
     sizes[4] = centres * 64 * 4;
@@ -628,12 +628,12 @@ static void test_repaired_damage(void **state)
         int flips = 1 + (int)rng_below(&random, 4);
         for (int i = 0; i < flips; i++) {
             int section = (int)rng_below(&random, 8) - 1;
-            size_t at = section < 0 ? 8 + rng_below(&random, 188)
+            size_t at = section < 0 ? 8 + rng_below(&random, 604)
                                     : offsets[section] + rng_below(&random, sizes[section]);
             copy[at] = (char)rng_next(&random);
         }
         store_u32(copy + 60, crc32c(0, copy, 60));
-        store_u32(copy + 196, crc32c(0, copy + 64, 132));
+        store_u32(copy + 612, crc32c(0, copy + 64, 548));
         for (int i = 0; i < 7; i++) {
             store_u32(copy + offsets[i] + sizes[i], crc32c(0, copy + offsets[i], sizes[i]));
         }

@@ -83,9 +83,10 @@ static bool read_head(storage_input *input, uint8_t flags, uint32_t padded, grap
     graph->degree = 1 + input_byte(input) % 80u;
     graph->entries_count = 1 + input_byte(input) % (graph->count + 2);
     graph->step = flags & SMALL_STEP ? 1e-30f : 0.03f;
-    for (size_t curve = 0; curve < GRAPH_CURVES; curve++)
-        for (size_t i = 0; i < GRAPH_EFFORTS; i++)
-            graph->recalls[curve][i] = (float)i / GRAPH_EFFORTS;
+    for (size_t curve = 0; curve < GRAPH_STOPS * GRAPH_CURVES; curve++)
+        for (size_t i = 0; i < GRAPH_POINTS; i++)
+            graph->curves[curve / GRAPH_CURVES][curve % GRAPH_CURVES].recalls[i] =
+                (float)i / GRAPH_POINTS;
     graph_head_store(head, graph, padded);
     if (flags & OWN_HEAD) {
         size_t n = input->left < sizeof head ? input->left : sizeof head;
@@ -170,7 +171,12 @@ static void search(const flat_space *space, uint32_t dims, const graph *graph, s
     for (size_t e = 0; e < sizeof efforts / sizeof efforts[0]; e++) {
         uint8_t seen[COUNT_MAX] = {0};
         graph_result result;
-        demand(graph_search(space, graph, query, efforts[e], scratch, &result) == VEER_OK);
+        graph_aim aim = {.effort = efforts[e]};
+        if (next_byte(from) % 2 == 0) {
+            aim.results = 1 + next_byte(from) % 40;
+            aim.reach = (double)next_byte(from) / 100;
+        }
+        demand(graph_search(space, graph, query, &aim, scratch, &result) == VEER_OK);
         demand(result.count <= efforts[e] && result.count <= graph->count);
         for (size_t i = 0; i < result.count; i++) {
             graph_near near = result.nearest[i];
@@ -182,13 +188,14 @@ static void search(const flat_space *space, uint32_t dims, const graph *graph, s
     }
 }
 
-static void plan(const graph *graph)
+static void plan(const flat_space *space, const graph *graph)
 {
     for (size_t k = 1; k <= 1000; k *= 10) {
-        size_t effort = 0;
-        if (graph_plan(graph, k, 0.9, 0.5, 1000000, &effort)) demand(effort > 0);
-        double recall = graph_recall(graph, k, 50);
-        demand(recall >= 0 && recall < 1.01);
+        graph_aim aim = {0};
+        if (graph_plan(space, graph, k, 0.9, 0.5, 1000000, &aim))
+            demand(aim.effort > 0 && aim.kept >= k && aim.reach >= 0 && aim.recall >= 0.89);
+        graph_aim_effort(graph, k, 1, 50, &aim);
+        demand(aim.recall >= 0 && aim.recall < 1.01);
     }
 }
 
@@ -215,7 +222,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         arena_init(&scratch, memory_default());
         demand(graph_check(&graph, &scratch, &problem) == VEER_OK);
         search(space, dims, &graph, &from, &scratch);
-        plan(&graph);
+        plan(space, &graph);
         arena_fini(&scratch);
     }
     free_sections(&graph);

@@ -1,0 +1,333 @@
+/* Where walks of a graph end, and what a graph predicts of it.
+ *
+ * A walk is compared with a naive one that keeps everything and looks for the nearest node anew each
+ * time. Predictions are compared with what queries find that the graph has never seen.
+ */
+#include "support/testing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "base/topk.h"
+#include "index/flat_internal.h"
+#include "index/graph.h"
+#include "index/graph_walk.h"
+
+#define DIMS 24u
+#define MIDDLES 40u
+#define QUERIES 400u
+
+static const char *const metric_names[] = {"cosine", "dot", "l2"};
+
+static struct {
+    flat_space *space;
+    uint32_t rows;
+    float middles[MIDDLES][DIMS];
+    float *vectors, *centre;
+    graph_builder *builder;
+    graph graph;
+    arena memory, scratch;
+    rng random;
+} w;
+
+static void make_vector(float *to)
+{
+    const float *middle = w.middles[rng_below(&w.random, MIDDLES)];
+    for (uint32_t i = 0; i < DIMS; i++)
+        to[i] = middle[i] + 0.6f * (float)rng_normal(&w.random);
+}
+
+static void begin(veer_metric metric, uint32_t rows)
+{
+    memset(&w, 0, sizeof w);
+    rng_init(&w.random, 31 + rows + (uint64_t)metric);
+    arena_init(&w.memory, memory_default());
+    arena_init(&w.scratch, memory_default());
+    assert_int_equal(flat_space_new(memory_default(), DIMS, metric, 42, &w.space, NULL), VEER_OK);
+    for (uint32_t i = 0; i < MIDDLES * DIMS; i++)
+        w.middles[i / DIMS][i % DIMS] = (float)rng_normal(&w.random);
+    w.rows = rows;
+    w.vectors = arena_array(&w.memory, (size_t)rows * DIMS, sizeof *w.vectors);
+    w.centre = arena_array(&w.memory, flat_padded_dims(w.space), sizeof *w.centre);
+    double sum[DIMS] = {0};
+    for (uint32_t row = 0; row < rows; row++) {
+        make_vector(w.vectors + (size_t)row * DIMS);
+        flat_sum_add(w.space, w.vectors + (size_t)row * DIMS, sum);
+    }
+    assert_int_equal(flat_centre(w.space, sum, rows, &w.memory, w.centre), VEER_OK);
+    graph_options options = {.seed = 3};
+    assert_int_equal(
+        graph_builder_new(memory_default(), w.space, w.centre, rows, &options, &w.builder),
+        VEER_OK);
+    for (uint32_t row = 0; row < rows; row++)
+        graph_builder_measure(w.builder, w.vectors + (size_t)row * DIMS);
+    for (uint32_t row = 0; row < rows; row++)
+        graph_builder_add(w.builder, w.vectors + (size_t)row * DIMS);
+    for (bool left = true; left;)
+        assert_int_equal(graph_builder_step(w.builder, NULL, &left), VEER_OK);
+    graph_builder_result(w.builder, &w.graph);
+}
+
+static void end(void)
+{
+    graph_builder_free(w.builder);
+    arena_fini(&w.scratch);
+    arena_fini(&w.memory);
+    flat_space_free(w.space);
+}
+
+static flat_query *make_query(void)
+{
+    float vector[DIMS];
+    flat_query *query = NULL;
+    make_vector(vector);
+    arena_reset(&w.scratch);
+    assert_int_equal(flat_query_new(w.space, vector, 1, &w.scratch, &query), VEER_OK);
+    return query;
+}
+
+/* ---------------------------------------------------------------- a naive walk */
+
+typedef struct found {
+    int64_t rank;
+    uint32_t node;
+    bool is_expanded;
+} found;
+
+static int by_rank(const void *a, const void *b)
+{
+    const found *left = a;
+    const found *right = b;
+    if (left->rank != right->rank) return left->rank < right->rank ? -1 : 1;
+    return 0;
+}
+
+/* Ranks as graph_search.c says, in plain arithmetic. */
+static int64_t rank_of(const int16_t *code, uint32_t node)
+{
+    bool is_dot = flat_space_metric(w.space) == VEER_METRIC_DOT;
+    const int8_t *other = w.graph.codes + (size_t)node * w.space->padded;
+    int64_t dot = 0;
+    for (uint32_t i = 0; i < w.space->padded; i++)
+        dot += code[i] * other[i];
+    return is_dot ? -dot : 4 * (int64_t)w.graph.norms[node] - dot;
+}
+
+typedef struct naive {
+    found *all;
+    size_t count, expanded;
+} naive;
+
+static void look_at(naive *n, const int16_t *code, bool *seen, uint32_t node)
+{
+    if (seen[node]) return;
+    seen[node] = true;
+    n->all[n->count++] = (found){rank_of(code, node), node, false};
+}
+
+/* False: `aim` says that it ends. */
+static bool may_expand(const naive *n, const graph_aim *aim, size_t at, double origin)
+{
+    if (at >= n->count || at >= aim->effort) return false;
+    if (aim->results == 0 || n->count < aim->results) return true;
+    double kth = (double)n->all[aim->results - 1].rank + origin;
+    return (double)n->all[at].rank <= kth * (1 + aim->reach) - origin;
+}
+
+static void walk_naively(const flat_query *query, const graph_aim *aim, naive *n)
+{
+    const graph *g = &w.graph;
+    int16_t code[64];
+    assert_true(w.space->padded <= 64);
+    graph_query_code(w.space, g->step, g->centre, query->rotated, code);
+    double origin = graph_origin(flat_space_metric(w.space) == VEER_METRIC_DOT, code,
+                                 w.space->padded, g->norms, g->entries, g->entries_count);
+    bool *seen = calloc(g->count, sizeof *seen);
+    n->count = n->expanded = 0;
+    for (uint32_t i = 0; i < g->entries_count; i++)
+        look_at(n, code, seen, g->entries[i]);
+    for (;;) {
+        qsort(n->all, n->count, sizeof *n->all, by_rank);
+        size_t at = 0;
+        while (at < n->count && n->all[at].is_expanded)
+            at++;
+        if (!may_expand(n, aim, at, origin)) break;
+        n->all[at].is_expanded = true;
+        n->expanded++;
+        const uint32_t *links = g->links + (size_t)n->all[at].node * g->degree;
+        for (uint32_t i = 0; i < g->degree && links[i] != GRAPH_NONE; i++)
+            look_at(n, code, seen, links[i]);
+    }
+    free(seen);
+}
+
+static bool has_ties(const naive *n)
+{
+    for (size_t i = 1; i < n->count; i++)
+        if (n->all[i].rank == n->all[i - 1].rank) return true;
+    return false;
+}
+
+/* The same nodes compared and expanded, and the same nearest ones, as by the naive walk. */
+static void test_like_a_naive_walk(void **state)
+{
+    (void)state;
+    size_t compared = 0;
+    for (int metric = 0; metric < 3; metric++) {
+        begin((veer_metric)metric, 1500);
+        naive n = {.all = malloc(w.rows * sizeof *n.all)};
+        for (int round = 0; round < 120; round++) {
+            const flat_query *query = make_query();
+            graph_aim aim = {.effort = 1 + rng_below(&w.random, 60), .kept = 30};
+            if (round % 2 == 0) {
+                aim.results = 1 + rng_below(&w.random, 20);
+                aim.reach = (double)rng_below(&w.random, 300) / 1000;
+                if (round % 4 == 0) aim.effort = w.rows;
+            }
+            walk_naively(query, &aim, &n);
+            if (has_ties(&n)) continue; /* whose order is not told */
+            graph_result result;
+            assert_int_equal(graph_search(w.space, &w.graph, query, &aim, &w.scratch, &result),
+                             VEER_OK);
+            assert_int_equal(result.compared, n.count);
+            assert_int_equal(result.expanded, n.expanded);
+            size_t least = aim.kept < n.count ? aim.kept : n.count;
+            assert_true(result.count >= least);
+            for (size_t i = 0; i < least; i++) {
+                assert_int_equal(result.nearest[i].node, n.all[i].node);
+                assert_int_equal(result.nearest[i].rank, n.all[i].rank);
+            }
+            compared++;
+        }
+        free(n.all);
+        end();
+    }
+    assert_true(compared > 100);
+}
+
+/* ---------------------------------------------------------------- predictions */
+
+/* Of the true k nearest by codes. */
+static double recall_of(const flat_query *query, size_t k, const graph_result *result)
+{
+    int16_t code[64];
+    topk_entry entries[100];
+    topk heap;
+    graph_query_code(w.space, w.graph.step, w.graph.centre, query->rotated, code);
+    topk_init(&heap, entries, k);
+    for (uint32_t node = 0; node < w.rows; node++)
+        (void)topk_push(&heap, (float)rank_of(code, node), node);
+    size_t hits = 0;
+    for (size_t i = 0; i < result->count && i < k; i++)
+        hits += (float)result->nearest[i].rank <= topk_threshold(&heap);
+    return (double)hits / (double)k;
+}
+
+static void run_queries(size_t k, const graph_aim *aim, double *recall, double *compared)
+{
+    *recall = *compared = 0;
+    for (uint32_t i = 0; i < QUERIES; i++) {
+        const flat_query *query = make_query();
+        graph_result result;
+        assert_int_equal(graph_search(w.space, &w.graph, query, aim, &w.scratch, &result), VEER_OK);
+        *recall += recall_of(query, k, &result) / QUERIES;
+        *compared += (double)result.compared / QUERIES;
+    }
+}
+
+/* By recall and by effort: what is predicted comes true, and more recall costs more. */
+static void test_predictions(void **state)
+{
+    (void)state;
+    static const double recalls[] = {0.85, 0.9, 0.95, 0.99};
+    static const size_t ks[] = {1, 10, 40, 100};
+    for (int metric = 0; metric < 3; metric++) {
+        begin((veer_metric)metric, 6000);
+        for (size_t i = 0; i < TEST_COUNT(ks); i++) {
+            double before = 0;
+            for (size_t j = 0; j < TEST_COUNT(recalls); j++) {
+                graph_aim aim;
+                double recall, compared;
+                assert_true(graph_aim_recall(&w.graph, ks[i], 1, recalls[j], &aim));
+                assert_true(aim.kept >= 3 * ks[i] && aim.recall >= recalls[j]);
+                assert_true(aim.compared >= before);
+                before = aim.compared;
+                run_queries(ks[i], &aim, &recall, &compared);
+                print_message("%s k %zu: %.2f asked, %.3f found; %.0f codes, %.0f predicted%s\n",
+                              metric_names[metric], ks[i], recalls[j], recall, compared,
+                              aim.compared, aim.results > 0 ? ", by reach" : "");
+                assert_true(recall >= recalls[j] - 0.03);
+                /* Between 10 and 100 results it is interpolated; a single one is treated like 10. */
+                bool is_measured = ks[i] == 10 || ks[i] == 100;
+                if (is_measured && recalls[j] >= 0.9) assert_true(recall <= aim.recall + 0.03);
+                assert_true(compared > 0.85 * aim.compared && compared < 1.15 * aim.compared);
+            }
+        }
+        for (size_t effort = 10; effort <= 160; effort *= 2) {
+            graph_aim aim;
+            double recall, compared;
+            graph_aim_effort(&w.graph, 10, 1, effort, &aim);
+            assert_true(aim.effort == effort && aim.results == 0);
+            run_queries(10, &aim, &recall, &compared);
+            assert_true(recall > aim.recall - 0.03 && recall < aim.recall + 0.03);
+            assert_true(compared > 0.9 * aim.compared && compared < 1.1 * aim.compared);
+        }
+        end();
+    }
+}
+
+/* Curves that are made up: what is read of them. */
+static void test_reading(void **state)
+{
+    (void)state;
+    static graph g;
+    for (size_t s = 0; s < GRAPH_STOPS; s++) {
+        for (size_t c = 0; c < GRAPH_CURVES; c++) {
+            for (size_t i = 0; i < GRAPH_POINTS; i++) {
+                g.curves[s][c].recalls[i] = 0.5f + 0.03f * (float)i;
+                g.curves[s][c].compared[i] = (float)(100 * (1 + i) * (1 + 9 * c));
+            }
+        }
+    }
+    graph_aim place, reach, aim;
+    assert_false(graph_aim_recall(&g, 10, 1, 0.96, &aim));
+    assert_true(graph_aim_recall(&g, 10, 1, 0.9, &place));
+    assert_int_equal(place.results, 0); /* as dear as reach: the simpler one */
+    for (size_t c = 0; c < GRAPH_CURVES; c++)
+        for (size_t i = 0; i < GRAPH_POINTS; i++)
+            g.curves[1][c].compared[i] *= 0.9f;
+    assert_true(graph_aim_recall(&g, 10, 1, 0.9, &reach));
+    assert_int_equal(reach.results, 10);
+    assert_true(reach.reach > 0 && reach.compared < place.compared);
+    /* With half of the nodes dead, 10 results are looked for among 20. */
+    assert_true(graph_aim_recall(&g, 10, 0.5, 0.9, &aim));
+    assert_true(aim.results == 20 && aim.kept == 60 && aim.compared > reach.compared);
+    assert_true(aim.reach == reach.reach);
+    /* Beyond the last curve in proportion. */
+    assert_true(graph_aim_recall(&g, 100, 1, 0.9, &reach));
+    assert_true(graph_aim_recall(&g, 1000, 1, 0.9, &aim));
+    assert_true(aim.results == 1000 && aim.reach == reach.reach);
+    assert_true(aim.compared > 9.9 * reach.compared && aim.compared < 10.1 * reach.compared);
+    /* One way that does not reach it leaves the other. */
+    memset(g.curves[1], 0, sizeof g.curves[1]);
+    assert_true(graph_aim_recall(&g, 10, 1, 0.9, &aim));
+    assert_memory_equal(&aim, &place, sizeof aim);
+    double before = 0;
+    for (size_t effort = 1; effort < 1000; effort += 7) {
+        graph_aim_effort(&g, 10, 1, effort, &aim);
+        assert_true(aim.recall >= before && aim.recall <= 1);
+        before = aim.recall;
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_like_a_naive_walk),
+        cmocka_unit_test(test_predictions),
+        cmocka_unit_test(test_reading),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
