@@ -305,6 +305,45 @@ function filterTables(lines) {
   ];
 }
 
+function plannerTables(lines) {
+  const rows = lines.map((line) => [
+    line.k,
+    line.target,
+    digits(line.recall, 4),
+    digits(100 * line.good, 1),
+    `${whole(line.compared)} (${whole(line.predicted)}), by ${line.way}`,
+    whole(line.static),
+    times(line.static / line.compared),
+    times(line.static / line.foresight),
+  ]);
+  const verdicts = lines.flatMap((line) => [
+    bar(`${line.setting}: >= 1.5x fewer`, line.static / line.compared, (x) => x >= 1.5, times),
+    bar(
+      `${line.setting}: within 0.01 of the target`,
+      line.recall - line.target,
+      (x) => Math.abs(x) <= 0.01,
+      (x) => digits(x, 4),
+    ),
+    bar(
+      `${line.setting}: >= 95 % of queries at target - 0.1`,
+      line.good,
+      (x) => x >= 0.95,
+      (x) => `${digits(100 * x, 1)} %`,
+    ),
+  ]);
+  const header = [
+    'k',
+    'target',
+    'recall',
+    '% at target - 0.1',
+    'codes compared (predicted)',
+    'by one effort',
+    'ratio',
+    'with foresight',
+  ];
+  return [...table(header, rows), ...bars(verdicts)];
+}
+
 const sections = {
   import: ['Durable and searchable', importTables],
   graph: ['Graphs beside hnswlib', graphTables],
@@ -317,6 +356,7 @@ const sections = {
   open: ['Open', openTables],
   write: ['Acknowledged writes', writeTables],
   filter: ['Filtered search', filterTables],
+  planner: ['The recall planner', plannerTables],
 };
 
 const intro = `# Results

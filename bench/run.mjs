@@ -24,6 +24,7 @@ const suites = [
   'filter',
   'graph',
   'quant',
+  'planner',
 ];
 
 const help = `npm run bench [-- options]

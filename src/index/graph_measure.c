@@ -366,6 +366,13 @@ static double between(double from, double to, double share)
     return from + share * (to - from);
 }
 
+/* What was measured at a point: places are whole. */
+static double setting_at(size_t stop, size_t curve, size_t point)
+{
+    double setting = settings[stop][point], k = curve_k[curve];
+    return stop == PLACE ? (double)place_of(setting, k) / k : setting;
+}
+
 /* Where a curve reaches the recall; false: nowhere. */
 static bool read_recall(const graph *graph, size_t stop, size_t curve, double recall, reading *at)
 {
@@ -375,11 +382,11 @@ static bool read_recall(const graph *graph, size_t stop, size_t curve, double re
     while (i < GRAPH_POINTS && (double)recalls[i] < recall)
         i++;
     if (i == GRAPH_POINTS) return false;
-    *at = (reading){settings[stop][i], (double)recalls[i], (double)compared[i]};
+    *at = (reading){setting_at(stop, curve, i), (double)recalls[i], (double)compared[i]};
     if (i == 0) return true;
     double here = (double)recalls[i], before = (double)recalls[i - 1];
     double share = here > before ? (recall - before) / (here - before) : 1;
-    at->setting = between(settings[stop][i - 1], at->setting, share);
+    at->setting = between(setting_at(stop, curve, i - 1), at->setting, share);
     at->compared = between((double)compared[i - 1], at->compared, share);
     at->recall = recall;
     return true;
@@ -459,20 +466,21 @@ size_t graph_effort(const graph *graph, size_t k, double recall)
 static reading read_place(const graph *graph, size_t curve, double setting)
 {
     const graph_curve *measured = &graph->curves[PLACE][curve];
-    const double *at = settings[PLACE];
+    double least = setting_at(PLACE, curve, 0), most = setting_at(PLACE, curve, GRAPH_POINTS - 1);
     size_t last = GRAPH_POINTS - 1, i = 0;
-    if (setting <= at[0]) {
-        double share = setting / at[0];
+    if (setting <= least) {
+        double share = setting / least;
         return (reading){setting, share * (double)measured->recalls[0],
                          (double)measured->compared[0]};
     }
-    if (setting >= at[last]) {
+    if (setting >= most) {
         return (reading){setting, (double)measured->recalls[last],
-                         (double)measured->compared[last] * (setting / at[last])};
+                         (double)measured->compared[last] * (setting / most)};
     }
-    while (at[i + 1] < setting)
+    while (setting_at(PLACE, curve, i + 1) < setting)
         i++;
-    double share = (setting - at[i]) / (at[i + 1] - at[i]);
+    double from = setting_at(PLACE, curve, i);
+    double share = (setting - from) / (setting_at(PLACE, curve, i + 1) - from);
     return (reading){
         setting,
         between((double)measured->recalls[i], (double)measured->recalls[i + 1], share),
