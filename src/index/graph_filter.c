@@ -33,10 +33,9 @@
 /* Nodes to begin with that are spread over the allowed ones. Arbitrary. */
 #define SPREAD 64u
 
-/* Lists of bridges that are fetched ahead; and codes of up to so many bytes are fetched while others
- * are looked for, a tenth faster at 128 dimensions. Longer ones fill the queue of open misses. */
+/* Lists of bridges that are fetched ahead; codes are fetched while others are looked for, which is a
+ * tenth faster at 128 dimensions. */
 #define FETCHED_LISTS 8u
-#define FETCHED_CODE 256u
 
 /* Results from which nodes that are nearer to the query are looked for, the result they are to be
  * nearer than, and the x from which on there are too many of them: 4 of 100 queries see that
@@ -66,36 +65,23 @@ static size_t unmarked(const uint32_t *list, size_t stride, const uint64_t *mark
     return count;
 }
 
-/* WebAssembly has no such thing. */
-static inline void fetch(const void *memory, size_t bytes)
-{
-    for (size_t line = 0; line < bytes; line += 64)
-        __builtin_prefetch((const char *)memory + line);
-}
-
-static inline void fetch_code(const graph_query *query, uint32_t node)
-{
-    if (query->padded <= FETCHED_CODE)
-        fetch(query->graph->codes + node * query->padded, query->padded);
-}
-
 size_t graph_cross(graph_walk *walk, uint32_t node, uint32_t nodes[GRAPH_DEGREE_MAX], size_t count)
 {
     uint32_t bridges[GRAPH_DEGREE_MAX], found[GRAPH_DEGREE_MAX];
     const uint32_t *links = walk->links;
     const size_t stride = walk->stride, bytes = stride * sizeof *links;
     for (size_t i = 0; i < count; i++)
-        fetch_code(walk->context, nodes[i]);
+        graph_fetch_code(walk->context, nodes[i]);
     size_t n = unmarked(links + node * stride, stride, walk->crossed, bridges);
     for (size_t i = 0; i < n && i < FETCHED_LISTS; i++)
-        fetch(links + bridges[i] * stride, bytes);
+        graph_fetch(links + bridges[i] * stride, bytes);
     for (size_t i = 0; i < n && count < stride; i++) {
-        if (i + FETCHED_LISTS < n) fetch(links + bridges[i + FETCHED_LISTS] * stride, bytes);
+        if (i + FETCHED_LISTS < n) graph_fetch(links + bridges[i + FETCHED_LISTS] * stride, bytes);
         bitset_set(walk->crossed, bridges[i]);
         size_t more = unmarked(links + bridges[i] * stride, stride, walk->visited, found);
         for (size_t j = 0; j < more && count < stride; j++) {
             if (!graph_visit(walk, found[j])) continue;
-            fetch_code(walk->context, found[j]);
+            graph_fetch_code(walk->context, found[j]);
             nodes[count++] = found[j];
         }
     }

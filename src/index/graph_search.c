@@ -27,8 +27,10 @@
 void graph_query_measure(const void *context, const uint32_t *nodes, size_t count, int32_t *ranks)
 {
     const graph_query *query = context;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         __builtin_prefetch(query->graph->norms + nodes[i]);
+        graph_fetch_code(query, nodes[i]);
+    }
     query->kernels->dot_sq8(query->code, query->graph->codes, query->padded, nodes, count, ranks);
     for (size_t i = 0; i < count; i++)
         ranks[i] = query->norm_weight * query->graph->norms[nodes[i]] - ranks[i];

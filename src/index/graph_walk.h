@@ -56,6 +56,21 @@ typedef struct graph_query {
     int32_t norm_weight;
 } graph_query;
 
+/* Asks for memory ahead. WebAssembly has no such thing. */
+static inline void graph_fetch(const void *memory, size_t bytes)
+{
+    for (size_t line = 0; line < bytes; line += 64)
+        __builtin_prefetch((const char *)memory + line);
+}
+
+/* Longer codes, fetched all at once, would fill the queue of open misses. */
+#define GRAPH_FETCHED_CODE 256u
+static inline void graph_fetch_code(const graph_query *query, uint32_t node)
+{
+    if (query->padded <= GRAPH_FETCHED_CODE)
+        graph_fetch(query->graph->codes + node * query->padded, query->padded);
+}
+
 /* graph_filter.c: puts what the bridges around a node lead to behind the `count` nodes to measure;
  * returns how many there are then. The context is a graph_query. */
 size_t graph_cross(graph_walk *walk, uint32_t node, uint32_t nodes[GRAPH_DEGREE_MAX], size_t count);
