@@ -60,7 +60,6 @@ veer_status executor_walk(executor *run, const flat_query *query, size_t index, 
     const search_run *codes = &run->runs[index];
     const graph_allowed allowed = {codes->live, run->parts[codes->part].live_count};
     const graph *graph = codes->graph;
-    size_t most = GRAPH_RERANK_PER_RESULT * run->wanted;
     *has_walked = false;
     graph_result result = {0};
     veer_status status =
@@ -70,17 +69,12 @@ veer_status executor_walk(executor *run, const flat_query *query, size_t index, 
     if (status != VEER_OK) return error_nomem(error, "a search", graph->count);
     if (result.count == 0) return VEER_OK;
     run->walked += result.compared;
-    if (most > result.count) most = result.count;
-    flat_candidate *items = arena_array(run->scratch, most, sizeof *items);
-    if (!items) return error_nomem(error, "a search", most);
-    size_t count = 0;
-    int32_t limit = INT32_MAX;
-    for (; count < most && result.nearest[count].rank <= limit; count++) {
-        const graph_near *near = &result.nearest[count];
-        items[count] = (flat_candidate){.part = (uint32_t)index, .row = near->node};
-        if (count + 1 == run->wanted)
-            limit = graph_rank_limit(run->space, codes->graph, query, near->rank);
-    }
+    size_t count =
+        graph_to_compare(run->space, graph, query, result.nearest, result.count, run->wanted);
+    flat_candidate *items = arena_array(run->scratch, count, sizeof *items);
+    if (!items) return error_nomem(error, "a search", count);
+    for (size_t i = 0; i < count; i++)
+        items[i] = (flat_candidate){.part = (uint32_t)index, .row = result.nearest[i].node};
     *has_walked = true;
     run->runs[index].walks++;
     run->candidates += count;

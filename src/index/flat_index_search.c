@@ -111,17 +111,29 @@ static veer_status remember_answers(run *r)
     return VEER_OK;
 }
 
-/* The nearest rows of a walk that may be results, to `rows`; returns how many of all it found may. */
-static size_t choose_rows(run *r, const graph_result *found, uint32_t *rows, size_t wanted)
+/* Of the nodes that a walk found, the nearest that may be results, to `kept`; returns how many of all
+ * may. */
+static size_t choose_nodes(run *r, const graph_result *found, graph_near *kept, size_t wanted)
 {
     size_t count = 0;
     for (size_t i = 0; i < found->count; i++) {
         uint32_t row = found->nearest[i].node;
         if (!bitset_get(r->index->live, row) || !accepts(r, row)) continue;
-        if (count < wanted) rows[count] = row;
+        if (count < wanted) kept[count] = found->nearest[i];
         count++;
     }
     return count;
+}
+
+/* Compares the originals of nodes: the rest of a search is behind the graph's rows. */
+static void compare_nodes(run *r, const graph_near *nearest, size_t count)
+{
+    const graph *graph = &r->index->graph.graph;
+    count = graph_to_compare(r->index->space, graph, r->query, nearest, count, r->nearest.k);
+    for (size_t i = 0; i < count; i++)
+        add_to_batch(r, nearest[i].node);
+    compare_batch(r);
+    r->first = graph->count;
 }
 
 /* The same where holes are all that may not be a result. */
@@ -144,15 +156,11 @@ static veer_status walk_live(run *r)
     VEER_TRY(graph_find_allowed(index->space, graph, r->query, &allowed, &choice, k, r->scratch,
                                 &found));
     if (found.count == 0) return VEER_OK;
-    for (size_t i = 0; i < found.count; i++)
-        add_to_batch(r, found.nearest[i].node);
-    compare_batch(r);
-    r->first = graph->count;
+    compare_nodes(r, found.nearest, found.count);
     return VEER_OK;
 }
 
-/* Walks the graph, unless a scan costs less, and compares what it finds: r->first is then behind
- * its rows. */
+/* Walks the graph, unless a scan costs less, and compares what it finds. */
 static veer_status walk(run *r)
 {
     const flat_index *index = r->index;
@@ -165,8 +173,8 @@ static veer_status walk(run *r)
     graph_aim aim;
     double walked = 0;
     double share = 1 - (double)index->graph.holes / graph->count;
-    uint32_t *rows = arena_array(r->scratch, wanted, sizeof *rows);
-    if (rows == NULL) return VEER_E_NOMEM;
+    graph_near *kept = arena_array(r->scratch, wanted, sizeof *kept);
+    if (kept == NULL) return VEER_E_NOMEM;
     for (;;) {
         if (!graph_plan(index->space, graph, k, r->search->recall, share, codes, &aim))
             return VEER_OK;
@@ -175,15 +183,12 @@ static veer_status walk(run *r)
         graph_result found;
         VEER_TRY(graph_search(index->space, graph, r->query, &aim, r->scratch, &found));
         if (found.count == 0) return VEER_OK;
-        count = choose_rows(r, &found, rows, wanted);
+        count = choose_nodes(r, &found, kept, wanted);
         share = (double)count / (double)found.count;
         walked = aim.compared;
     }
     if (count < k) return VEER_OK;
-    for (size_t i = 0; i < count && i < wanted; i++)
-        add_to_batch(r, rows[i]);
-    compare_batch(r);
-    r->first = graph->count;
+    compare_nodes(r, kept, count < wanted ? count : wanted);
     return VEER_OK;
 }
 

@@ -162,13 +162,14 @@ double graph_choice_recall(const graph *graph, const graph_choice *choice, size_
 /* graph_aim_recall, if a walk costs less than the scan of `codes` codes. */
 bool graph_plan(const flat_space *space, const graph *graph, size_t k, double recall, double share,
                 size_t codes, graph_aim *aim);
-/* Nodes of a walk to compare by their originals, for each result, at most. */
+/* Nodes to compare by their originals for each result, at most. */
 #define GRAPH_RERANK_PER_RESULT 3u
-/* Nodes of a greater rank are further than one of this rank, as sure as codes can tell: an error of
- * step / sqrt(12) a dimension makes one of twice that times the distance in a squared distance, and
- * of that times the query's length in a product. */
-int32_t graph_rank_limit(const flat_space *space, const graph *graph, const flat_query *query,
-                         int32_t rank);
+/* How many of the nearest nodes, in order, are worth comparing for the k nearest originals: behind the
+ * k-th, those that codes may mistake for it. An error of step / sqrt(12) a dimension makes one of
+ * twice that times the distance in a squared distance, and of that times the query's length in a
+ * product. */
+size_t graph_to_compare(const flat_space *space, const graph *graph, const flat_query *query,
+                        const graph_near *nearest, size_t count, size_t k);
 /* The distance (veer.h, "Distance") that a rank stands for, as far as codes tell. */
 float graph_estimate(const flat_space *space, const graph *graph, const flat_query *query,
                      int32_t rank);

@@ -167,7 +167,8 @@ static inline uint32_t graph_list_length(const graph_builder *builder, uint32_t 
 /* Nodes that are held back have no links yet. */
 static inline bool graph_is_linked(const graph_builder *builder, uint32_t node)
 {
-    return builder->linked == builder->count || graph_list(builder, node)[0] != GRAPH_NONE;
+    return builder->linked == builder->count || node == builder->order[0] ||
+           graph_list(builder, node)[0] != GRAPH_NONE;
 }
 
 /* Sets the ranks of candidates to their distances from a node. */

@@ -165,8 +165,9 @@ static double constant_of(const flat_space *space, const graph *graph, const fla
                                                          space->padded);
 }
 
-int32_t graph_rank_limit(const flat_space *space, const graph *graph, const flat_query *query,
-                         int32_t rank)
+/* The largest rank of a node that codes may mistake for one of this rank. */
+static int32_t rank_limit(const flat_space *space, const graph *graph, const flat_query *query,
+                          int32_t rank)
 {
     double unit = (double)graph->step / (double)query_fineness(space, graph->step, query->rotated);
     double squared = 2 * unit * rank + constant_of(space, graph, query);
@@ -176,6 +177,19 @@ int32_t graph_rank_limit(const flat_space *space, const graph *graph, const flat
     margin *= MARGIN_DEVIATIONS * CODE_DEVIATION * (double)graph->step / unit;
     double limit = rank + ceil(margin);
     return limit < INT32_MAX ? (int32_t)limit : INT32_MAX;
+}
+
+size_t graph_to_compare(const flat_space *space, const graph *graph, const flat_query *query,
+                        const graph_near *nearest, size_t count, size_t k)
+{
+    size_t most = k > SIZE_MAX / GRAPH_RERANK_PER_RESULT ? SIZE_MAX : k * GRAPH_RERANK_PER_RESULT;
+    if (most > count) most = count;
+    if (k == 0 || most <= k) return most;
+    int32_t limit = rank_limit(space, graph, query, nearest[k - 1].rank);
+    size_t kept = k;
+    while (kept < most && nearest[kept].rank <= limit)
+        kept++;
+    return kept;
 }
 
 float graph_estimate(const flat_space *space, const graph *graph, const flat_query *query,
