@@ -60,8 +60,9 @@ static const double settings[GRAPH_STOPS][GRAPH_POINTS] = {
     [REACH] = {0, 0.01, 0.02, 0.035, 0.05, 0.07, 0.09, 0.12, 0.15, 0.19, 0.24, 0.3, 0.4, 0.52, 0.7,
                1},
 };
-/* Reach has to compare so much less than place to be taken: which is cheaper is measured, too. */
-#define REACH_ADVANTAGE 0.98
+/* Reach has to compare so much less than place to be taken: it keeps more nodes in order, which costs
+ * 16 % a code at 128 dimensions and 6 % at 384. */
+#define REACH_ADVANTAGE 0.9
 /* The largest place. */
 #define EFFORT_PER_RESULT 45.3
 

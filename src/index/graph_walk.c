@@ -137,6 +137,13 @@ static size_t expand(graph_walk *walk, uint32_t node, int32_t bar)
     return take(walk, nodes, ranks, count, bar);
 }
 
+/* Bars only come nearer: what lies behind one is not missed, and merging has less to move. */
+static void drop_far(graph_walk *walk, int32_t bar)
+{
+    while (walk->count > walk->kept && walk->pool[walk->count - 1].rank > bar)
+        walk->count--;
+}
+
 bool graph_walk_on(graph_walk *walk, size_t limit)
 {
     int32_t bar = bar_of(walk, walk->reach);
@@ -160,6 +167,7 @@ bool graph_walk_on(graph_walk *walk, size_t limit)
         if (least >= walk->results) continue;
         bar = bar_of(walk, walk->reach);
         keep_bar = bar_of(walk, walk->keep_reach);
+        drop_far(walk, keep_bar);
     }
     walk->at = at;
     return at == walk->count || !is_within;

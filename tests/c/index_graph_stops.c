@@ -297,7 +297,7 @@ static void test_reading(void **state)
     assert_int_equal(place.results, 0); /* as dear as reach: the simpler one */
     for (size_t c = 0; c < GRAPH_CURVES; c++)
         for (size_t i = 0; i < GRAPH_POINTS; i++)
-            g.curves[1][c].compared[i] *= 0.9f;
+            g.curves[1][c].compared[i] *= 0.85f;
     assert_true(graph_aim_recall(&g, 10, 1, 0.9, &reach));
     assert_int_equal(reach.results, 10);
     assert_true(reach.reach > 0 && reach.compared < place.compared);
