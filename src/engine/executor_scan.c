@@ -126,7 +126,7 @@ static bool are_few(const executor *run, uint64_t few)
     return run->matches <= (few > least ? few : least);
 }
 
-/* What the plan costs, in codes. */
+/* What the plan costs, in codes. Walks without a filter were taken because they cost little. */
 static double planned_cost(const executor *run)
 {
     double cost = 0;

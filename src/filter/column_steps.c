@@ -54,7 +54,7 @@ bool sealed_steps_new(sealed_column *sealed)
 {
     if (!has_steps(sealed)) return true;
     size_t words = bitset_words(sealed->rows);
-    sealed->steps = memory_array(sealed->base.allocator, STEPS * words, sizeof *sealed->steps);
+    sealed->steps = memory_room(sealed->base.allocator, STEPS * words, sizeof *sealed->steps);
     if (sealed->steps == NULL) return false;
     memset(sealed->steps, 0, words * sizeof *sealed->steps);
     for (uint32_t i = 1; i <= STEPS; i++) {

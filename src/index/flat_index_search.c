@@ -136,7 +136,7 @@ static void compare_nodes(run *r, const graph_near *nearest, size_t count)
     r->first = graph->count;
 }
 
-/* The same where holes are all that may not be a result. */
+/* Walks where holes are all that may not be a result, unless a scan costs less. */
 static veer_status walk_live(run *r)
 {
     const flat_index *index = r->index;

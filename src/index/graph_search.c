@@ -71,9 +71,10 @@ void graph_query_code(const flat_space *space, float step, const float *centre,
 double graph_origin(bool is_dot, const int16_t *code, size_t padded, const int32_t *norms,
                     const uint32_t *entries, size_t entries_count)
 {
-    double squares = 0; /* a whole number below 2^53 */
+    int64_t whole = 0;
     for (size_t i = 0; i < padded; i++)
-        squares += (double)code[i] * (double)code[i];
+        whole += (int32_t)code[i] * code[i];
+    double squares = (double)whole;
     if (!is_dot) return squares / (2 * QUERY_STEPS);
     int32_t longest = 0;
     for (size_t i = 0; i < entries_count; i++)

@@ -11,18 +11,8 @@
 
 #include "kernels/further.h"
 #include "kernels/kernels.h"
+#include "kernels/lanes.h"
 #include "kernels/sq8.h"
-
-#define LANES 16u
-
-static float add_lanes(float *lane)
-{
-    for (size_t half = LANES / 2; half > 0; half /= 2) {
-        for (size_t i = 0; i < half; i++)
-            lane[i] += lane[i + half];
-    }
-    return lane[0];
-}
 
 /* A vector that ends within the 16 lanes counts as padded with zeros: they change no lane, since
  * a lane is never -0. */

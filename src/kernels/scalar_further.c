@@ -5,17 +5,7 @@
 #include <math.h>
 
 #include "kernels/further.h"
-
-#define LANES 16u
-
-static float add_lanes(float *lane)
-{
-    for (size_t half = LANES / 2; half > 0; half /= 2) {
-        for (size_t i = 0; i < half; i++)
-            lane[i] += lane[i + half];
-    }
-    return lane[0];
-}
+#include "kernels/lanes.h"
 
 static float manhattan(const float *a, const float *b, size_t n)
 {

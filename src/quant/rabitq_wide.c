@@ -23,7 +23,7 @@
 #include <math.h>
 #include <string.h>
 
-#define LANES 16u
+#include "kernels/lanes.h"
 
 /* Steps from 2^-0.4 to 2^0.4 times the normal one, as numbers and not by libm, whose last bit differs. */
 #define TRIES 17
@@ -41,15 +41,6 @@ static const float normal_steps[RABITQ_WIDE_BITS] = {1.5958f, 0.9957f, 0.5860f, 
 float rabitq_wide_normal_step(unsigned bits)
 {
     return normal_steps[bits - 1];
-}
-
-static float add_lanes(float *lane)
-{
-    for (size_t half = LANES / 2; half > 0; half /= 2) {
-        for (size_t i = 0; i < half; i++)
-            lane[i] += lane[i + half];
-    }
-    return lane[0];
 }
 
 static double sum_of_squares(const float *r, size_t padded)
