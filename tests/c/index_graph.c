@@ -280,6 +280,60 @@ static void test_recall(void **state)
     arena_fini(&scratch);
 }
 
+/* Of what a walk found, the nearest K by their originals are among those that are to be compared,
+ * which are fewer than the most. */
+static void test_what_is_compared(void **state)
+{
+    (void)state;
+    enum { EFFORT = 100, MOST = K * GRAPH_RERANK_PER_RESULT, QUERIES = 100 };
+    arena scratch;
+    arena_init(&scratch, memory_default());
+    for (int metric = 0; metric < 3; metric++) {
+        world w;
+        rng random;
+        size_t compared = 0, missed = 0, beyond = 0;
+        world_new(&w, 96, (veer_metric)metric, 2000, CLUSTERED, 7);
+        assert_int_equal(build(&w, memory_default(), 5), VEER_OK);
+        rng_init(&random, 8);
+        for (int q = 0; q < QUERIES; q++) {
+            float vector[96];
+            const float *row = row_of(&w, rng_below(&random, w.rows));
+            for (uint32_t i = 0; i < w.dims; i++)
+                vector[i] = row[i] + 0.2f * (float)rng_normal(&random);
+            arena_reset(&scratch);
+            flat_query *query = NULL;
+            assert_int_equal(flat_query_new(w.space, vector, 1, &scratch, &query), VEER_OK);
+            graph_result result;
+            const graph_aim aim = {.effort = EFFORT};
+            assert_int_equal(graph_search(w.space, &w.graph, query, &aim, &scratch, &result),
+                             VEER_OK);
+            size_t count =
+                graph_to_compare(w.space, &w.graph, query, result.nearest, result.count, K);
+            assert_true(count >= K && count <= MOST);
+            compared += count;
+            topk_entry entries[K];
+            topk nearest;
+            topk_init(&nearest, entries, K);
+            for (size_t i = 0; i < result.count; i++)
+                (void)topk_push(&nearest, distance_to(&w, query, result.nearest[i].node), i);
+            for (size_t i = 0; i < K; i++) {
+                missed += entries[i].key >= count;
+                beyond += entries[i].key >= K;
+            }
+            /* All of few, and no more than there are. */
+            assert_int_equal(graph_to_compare(w.space, &w.graph, query, result.nearest, K - 1, K),
+                             K - 1);
+        }
+        print_message("%s: %zu of %d compared, %zu missed, %zu beyond the first\n",
+                      metric_names[metric], compared, MOST * QUERIES, missed, beyond);
+        assert_true(beyond > 10);
+        assert_true(missed <= beyond / 20);
+        assert_true(compared < MOST * QUERIES * 9 / 10);
+        world_free(&w);
+    }
+    arena_fini(&scratch);
+}
+
 /* ---------------------------------------------------------------- the same graph */
 
 static void test_same_on_every_tier(void **state)
@@ -414,9 +468,13 @@ int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recall),         cmocka_unit_test(test_same_on_every_tier),
-        cmocka_unit_test(test_seed_decides),   cmocka_unit_test(test_shortage),
-        cmocka_unit_test(test_damage_is_seen), cmocka_unit_test(test_far_queries_are_refused),
+        cmocka_unit_test(test_recall),
+        cmocka_unit_test(test_what_is_compared),
+        cmocka_unit_test(test_same_on_every_tier),
+        cmocka_unit_test(test_seed_decides),
+        cmocka_unit_test(test_shortage),
+        cmocka_unit_test(test_damage_is_seen),
+        cmocka_unit_test(test_far_queries_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
