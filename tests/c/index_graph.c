@@ -18,6 +18,7 @@
 #include "base/topk.h"
 #include "index/flat_internal.h"
 #include "index/graph.h"
+#include "index/graph_walk.h"
 #include "kernels/kernels.h"
 #include "support/fault_allocator.h"
 #include "support/tiers.h"
@@ -334,6 +335,42 @@ static void test_what_is_compared(void **state)
     arena_fini(&scratch);
 }
 
+/* A rank and the origin make a distance: none where the query itself would be. Under dot no node is
+ * nearer than nothing. */
+static void test_origin(void **state)
+{
+    (void)state;
+    arena scratch;
+    arena_init(&scratch, memory_default());
+    for (int metric = 0; metric < 3; metric++) {
+        world w;
+        world_new(&w, 96, (veer_metric)metric, 500, CLUSTERED, 7);
+        assert_int_equal(build(&w, memory_default(), 5), VEER_OK);
+        const graph *g = &w.graph;
+        for (uint32_t row = 0; row < 50; row++) {
+            arena_reset(&scratch);
+            flat_query *query = NULL;
+            int16_t code[128];
+            assert_int_equal(flat_query_new(w.space, row_of(&w, row), 1, &scratch, &query),
+                             VEER_OK);
+            graph_query_code(w.space, g->step, g->centre, query->rotated, code);
+            bool is_dot = metric == VEER_METRIC_DOT;
+            double origin =
+                graph_origin(is_dot, code, w.space->padded, g->norms, g->entries, g->entries_count);
+            float far = graph_estimate(w.space, g, query, 0);
+            if (!is_dot)
+                assert_true(fabsf(graph_estimate(w.space, g, query, (int32_t)-origin)) <
+                            0.02f * far);
+            graph_result result;
+            const graph_aim aim = {.effort = w.rows};
+            assert_int_equal(graph_search(w.space, g, query, &aim, &scratch, &result), VEER_OK);
+            assert_true(result.nearest[0].rank + origin > -0.02 * origin);
+        }
+        world_free(&w);
+    }
+    arena_fini(&scratch);
+}
+
 /* ---------------------------------------------------------------- the same graph */
 
 static void test_same_on_every_tier(void **state)
@@ -468,13 +505,10 @@ int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recall),
-        cmocka_unit_test(test_what_is_compared),
-        cmocka_unit_test(test_same_on_every_tier),
-        cmocka_unit_test(test_seed_decides),
-        cmocka_unit_test(test_shortage),
-        cmocka_unit_test(test_damage_is_seen),
-        cmocka_unit_test(test_far_queries_are_refused),
+        cmocka_unit_test(test_recall),         cmocka_unit_test(test_what_is_compared),
+        cmocka_unit_test(test_origin),         cmocka_unit_test(test_same_on_every_tier),
+        cmocka_unit_test(test_seed_decides),   cmocka_unit_test(test_shortage),
+        cmocka_unit_test(test_damage_is_seen), cmocka_unit_test(test_far_queries_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
