@@ -163,6 +163,9 @@ static inline uint32_t segment_ref_live(const segment_ref *ref)
  * `scratch`. May be VEER_PENDING. */
 veer_status segment_row_id(segment_core *core, uint32_t row, arena *scratch, const char **id,
                            size_t *bytes, veer_error *error);
+/* Fetch ahead what segment_row_id will read: where the id begins, then, when that has come, the id. */
+void segment_row_fetch_place(const segment_core *core, uint32_t row);
+void segment_row_fetch_id(const segment_core *core, uint32_t row);
 veer_status segment_row_document(segment_core *core, uint32_t row, blob_cursor *cursor,
                                  arena *scratch, const char **json, size_t *bytes,
                                  veer_error *error);

@@ -73,6 +73,9 @@ void veer_results_free(veer_results *results)
 
 /* ---------------------------------------------------------------- reading rows */
 
+/* More would drive each other out of the cache. */
+#define FETCHED_IDS 128u
+
 typedef struct place {
     uint64_t key; /* segment and row */
     size_t hit;
@@ -183,6 +186,16 @@ static veer_status fill_sorted(veer_results *results, select_reader *reader, con
                    "documents", error);
 }
 
+/* Each id is two waits for memory, one behind the other; all of the rows' wait together. */
+static void fetch_ids(const collection_version *collection, const hit *hits, size_t count)
+{
+    if (count > FETCHED_IDS) count = FETCHED_IDS;
+    for (size_t i = 0; i < count; i++)
+        segment_row_fetch_place(collection->segments[hits[i].segment].core, hits[i].row);
+    for (size_t i = 0; i < count; i++)
+        segment_row_fetch_id(collection->segments[hits[i].segment].core, hits[i].row);
+}
+
 veer_status results_fill(veer_results *results, const collection_version *collection,
                          const select_spec *spec, const hit *hits, arena *scratch,
                          veer_error *error)
@@ -190,6 +203,7 @@ veer_status results_fill(veer_results *results, const collection_version *collec
     results->id_offsets[0] = 0;
     if (results->document_offsets) results->document_offsets[0] = 0;
     if (results->rows == 0) return VEER_OK;
+    fetch_ids(collection, hits, results->rows);
     select_reader reader;
     VEER_TRY(select_reader_init(&reader, collection, spec, scratch, error));
     if (is_sorted(hits, results->rows)) return fill_straight(results, &reader, hits, error);

@@ -44,6 +44,26 @@ veer_status segment_row_id(segment_core *core, uint32_t row, arena *scratch, con
                         error);
 }
 
+static const uint8_t *peek_place(const segment_core *core, uint32_t row)
+{
+    if (!core->is_sealed) return NULL;
+    const sealed *sealed = core->as.sealed;
+    return segment_peek(sealed->base, sealed->id_offsets, (uint64_t)row * 4);
+}
+
+void segment_row_fetch_place(const segment_core *core, uint32_t row)
+{
+    __builtin_prefetch(peek_place(core, row));
+}
+
+void segment_row_fetch_id(const segment_core *core, uint32_t row)
+{
+    const uint8_t *place = peek_place(core, row);
+    if (!place) return;
+    const sealed *sealed = core->as.sealed;
+    __builtin_prefetch(segment_peek(sealed->base, sealed->id_texts, load_u32(place)));
+}
+
 veer_status segment_row_document(segment_core *core, uint32_t row, blob_cursor *cursor,
                                  arena *scratch, const char **json, size_t *bytes,
                                  veer_error *error)

@@ -18,6 +18,13 @@
 
 #include "index/graph_walk.h"
 
+/* The nearest entries, with which a walk begins: others lie farther than what these lead to. */
+#define STARTS 16u
+/* Entries measured in one call: what is nearest among the first leaves less of the next to sort. */
+#define ENTRIES_AT_ONCE 32u
+/* Of the nodes that enter the pool together the nearest are expanded soon, most others never. */
+#define FETCHED_LISTS 4u
+
 /* The list of a node that will probably be expanded. WebAssembly has no such thing. */
 static inline void fetch_links(const graph_walk *walk, uint32_t node)
 {
@@ -93,9 +100,9 @@ static size_t take(graph_walk *walk, const uint32_t *nodes, const int32_t *ranks
         kept += ranks[i] < limit;
     }
     if (kept == 0) return walk->capacity;
-    for (size_t i = 0; i < kept; i++)
-        fetch_links(walk, near[i].node);
     sort_few(near, kept);
+    for (size_t i = 0; i < kept && i < FETCHED_LISTS; i++)
+        fetch_links(walk, near[i].node);
     return merge(walk, near, kept);
 }
 
@@ -104,9 +111,11 @@ void graph_walk_begin(graph_walk *walk)
     walk->count = walk->at = 0;
     uint32_t nodes[GRAPH_DEGREE_MAX];
     int32_t ranks[GRAPH_DEGREE_MAX];
+    size_t capacity = walk->capacity;
+    if (capacity > STARTS) walk->capacity = STARTS;
     for (size_t next = 0; next < walk->entries_count;) {
         size_t count = 0;
-        for (; count < GRAPH_DEGREE_MAX && next < walk->entries_count; next++) {
+        for (; count < ENTRIES_AT_ONCE && next < walk->entries_count; next++) {
             /* What is marked before the walk, or was an entry twice in storage, is left out. */
             nodes[count] = walk->entries[next];
             count += graph_visit(walk, walk->entries[next]);
@@ -116,6 +125,7 @@ void graph_walk_begin(graph_walk *walk)
         walk->compared += count;
         (void)take(walk, nodes, ranks, count, INT32_MAX);
     }
+    walk->capacity = capacity;
 }
 
 /* Looks at a node's neighbours; returns the least place that one of them took. */

@@ -70,6 +70,9 @@ veer_status segment_read(segment *segment, uint32_t section, uint64_t offset, si
  * closed. The first caller pays; later ones get it at once. */
 veer_status segment_load(segment *segment, uint32_t section, const void **data, veer_error *error);
 bool segment_is_mapped(const segment *segment);
+/* Where a place of a section is mapped, or NULL. Not verified: to be fetched ahead, not to be
+ * believed. */
+const void *segment_peek(const segment *segment, uint32_t section, uint64_t offset);
 /* Verifies every block; `problem` gets each damaged place. */
 veer_status segment_verify(segment *segment, void (*problem)(void *context, const char *text),
                            void *context, veer_error *error);

@@ -218,6 +218,13 @@ bool segment_is_mapped(const segment *self)
     return self->map != NULL;
 }
 
+const void *segment_peek(const segment *self, uint32_t section, uint64_t offset)
+{
+    if (self->map == NULL || section >= self->entries_count) return NULL;
+    const segment_entry *entry = &self->entries[section];
+    return offset < entry->bytes ? self->map + entry->offset + offset : NULL;
+}
+
 size_t segment_memory(const segment *self)
 {
     size_t each = sizeof *self->entries + sizeof *self->ready + sizeof *self->loaded;
