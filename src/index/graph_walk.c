@@ -18,8 +18,6 @@
 
 #include "index/graph_walk.h"
 
-/* The nearest entries, with which a walk begins: others lie farther than what these lead to. */
-#define STARTS 16u
 /* Entries measured in one call: what is nearest among the first leaves less of the next to sort. */
 #define ENTRIES_AT_ONCE 32u
 /* Of the nodes that enter the pool together the nearest are expanded soon, most others never. */
@@ -111,8 +109,6 @@ void graph_walk_begin(graph_walk *walk)
     walk->count = walk->at = 0;
     uint32_t nodes[GRAPH_DEGREE_MAX];
     int32_t ranks[GRAPH_DEGREE_MAX];
-    size_t capacity = walk->capacity;
-    if (capacity > STARTS) walk->capacity = STARTS;
     for (size_t next = 0; next < walk->entries_count;) {
         size_t count = 0;
         for (; count < ENTRIES_AT_ONCE && next < walk->entries_count; next++) {
@@ -125,7 +121,6 @@ void graph_walk_begin(graph_walk *walk)
         walk->compared += count;
         (void)take(walk, nodes, ranks, count, INT32_MAX);
     }
-    walk->capacity = capacity;
 }
 
 /* Looks at a node's neighbours; returns the least place that one of them took. */
