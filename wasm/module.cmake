@@ -1,9 +1,9 @@
 # How veer.wasm and veer-relaxed.wasm are linked: standalone modules without JavaScript glue. Their
 # exports are the lines of exports.txt; what they import beyond imports.txt is an error (tests/lint).
 #
-# The relaxed one differs in one object: simd128.c with relaxed SIMD, which is the tier "relaxed".
-# Nothing else is compiled for it, so that no compiler chooses a relaxed operation whose result
-# depends on the machine.
+# The relaxed one differs in two objects: simd128.c and simd128_sq.c with relaxed SIMD, which are the
+# tier "relaxed". Nothing else is compiled for it, so that no compiler chooses a relaxed operation
+# whose result depends on the machine.
 
 if(NOT VEER_WASM)
   message(FATAL_ERROR "wasm/ is built with the wasm preset.")

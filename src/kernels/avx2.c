@@ -18,7 +18,7 @@
 #include "kernels/avx2.h"
 #include "kernels/further.h"
 #include "kernels/kernels.h"
-#include "kernels/sq8.h"
+#include "kernels/sq.h"
 
 #define AVX2 __attribute__((target("avx2")))
 #define AVX2_INLINE static inline __attribute__((target("avx2"), always_inline))
@@ -586,4 +586,5 @@ const kernels kernels_avx2 = {
     .encode_sq8 = sq8_encode_avx2,
     .l2_sq8 = sq8_l2_avx2,
     .dot_sq8 = sq8_dot_avx2,
+    .dot_sq4 = sq4_dot_avx2,
 };

@@ -13,7 +13,7 @@
 #include "kernels/avx2.h"
 #include "kernels/further.h"
 #include "kernels/kernels.h"
-#include "kernels/sq8.h"
+#include "kernels/sq.h"
 
 #define AVX512_TARGET "avx512f,avx512bw,avx512dq,avx512vl,gfni"
 #define AVX512 __attribute__((target(AVX512_TARGET)))
@@ -425,4 +425,5 @@ const kernels kernels_avx512 = {
     .encode_sq8 = sq8_encode_avx512,
     .l2_sq8 = sq8_l2_avx512,
     .dot_sq8 = sq8_dot_avx512,
+    .dot_sq4 = sq4_dot_avx512,
 };

@@ -96,6 +96,18 @@ typedef struct kernel_hits {
     float centred[2 * KERNEL_BLOCK_ROWS]; /* S - middle, exact; of blocks with a row in the mask */
 } kernel_hits;
 
+/* A 4-bit code: 0 to KERNEL_SQ4_MAX in each dimension, two of them a byte. Groups of 64 dimensions
+ * are 32 bytes: byte j of group g has dimension 64g + j in its low nibble, 64g + 32 + j in its high
+ * one. So vectors of 16 or 32 bytes are as many dimensions in order, and as many further ones. */
+static inline void kernel_pack_sq4(const uint8_t *code, size_t padded, uint8_t *packed)
+{
+    for (size_t group = 0; group < padded; group += 64) {
+        for (size_t j = 0; j < 32; j++) {
+            packed[group / 2 + j] = (uint8_t)(code[group + j] | code[group + 32 + j] << 4);
+        }
+    }
+}
+
 /* Distances of one query and many rows of n elements, any n. Rows may lie anywhere; later ones are
  * prefetched. */
 typedef void (*kernel_rows)(const float *query, const float *const *rows, size_t count, size_t n,
@@ -168,9 +180,14 @@ typedef struct kernels {
                    size_t count, int32_t *distances);
     void (*dot_sq8)(const int16_t *query, const int8_t *codes, size_t padded, const uint32_t *nodes,
                     size_t count, int32_t *dots);
+    /* Inner products of a query (+-KERNEL_SQ8_MAX) and 4-bit codes as kernel_pack_sq4 makes them,
+     * node v's at codes + v * (padded / 2), aligned or not; exact. Later ones are prefetched. */
+    void (*dot_sq4)(const int8_t *query, const uint8_t *codes, size_t padded, const uint32_t *nodes,
+                    size_t count, int32_t *dots);
 } kernels;
 
 #define KERNEL_SQ8_MAX 127
+#define KERNEL_SQ4_MAX 15
 /* |sum of 8192 products| stays below 2^30. */
 #define KERNEL_SQ8_QUERY_MAX 1023
 

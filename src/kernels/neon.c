@@ -4,7 +4,7 @@
  * buffer of 16 elements, the tree adds registers 0 and 2, 1 and 3, then the two results, then
  * halves. The scan is avx2.c's in two halves of 16 rows.
  *
- * The second table is of processors with dot products of bytes (neon_dot_sq8.c). Correct, by the
+ * The second table is of processors with dot products of bytes (neon_dot_sq.c). Correct, by the
  * tests under emulation; its speed was not measured. Threads: pure functions.
  */
 #include <arm_neon.h>
@@ -13,7 +13,7 @@
 
 #include "kernels/further.h"
 #include "kernels/kernels.h"
-#include "kernels/sq8.h"
+#include "kernels/sq.h"
 
 #define LANES 16u
 /* Rows that are summed up together. */
@@ -547,7 +547,7 @@ static void test_block(const kernel_probe *probe, const void *block, float limit
         .mix_mirrored = mix_mirrored, .residual = residual, .place_code = place_code,      \
         .group_max = group_max, .make_tables = make_tables, .scan = scan,                  \
         .find_block = find_block, .test_block = test_block, .encode_sq8 = sq8_encode_neon, \
-        .l2_sq8 = sq8_l2_##tier, .dot_sq8 = sq8_dot_##tier,                                \
+        .l2_sq8 = sq8_l2_##tier, .dot_sq8 = sq8_dot_##tier, .dot_sq4 = sq4_dot_##tier,     \
     }
 
 const kernels kernels_neon = NEON_TABLE(neon);

@@ -12,7 +12,7 @@
 #include "kernels/further.h"
 #include "kernels/kernels.h"
 #include "kernels/lanes.h"
-#include "kernels/sq8.h"
+#include "kernels/sq.h"
 
 /* A vector that ends within the 16 lanes counts as padded with zeros: they change no lane, since
  * a lane is never -0. */
@@ -277,4 +277,5 @@ const kernels kernels_scalar = {
     .encode_sq8 = sq8_encode_scalar,
     .l2_sq8 = sq8_l2_scalar,
     .dot_sq8 = sq8_dot_scalar,
+    .dot_sq4 = sq4_dot_scalar,
 };

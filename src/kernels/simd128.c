@@ -13,7 +13,7 @@
 
 #include "kernels/further.h"
 #include "kernels/kernels.h"
-#include "kernels/sq8.h"
+#include "kernels/sq.h"
 
 #if defined(__wasm_relaxed_simd__)
 #define TIER_NAME "relaxed"
@@ -587,4 +587,5 @@ const kernels kernels_simd128 = {
     .encode_sq8 = sq8_encode_simd128,
     .l2_sq8 = sq8_l2_simd128,
     .dot_sq8 = sq8_dot_simd128,
+    .dot_sq4 = sq4_dot_simd128,
 };

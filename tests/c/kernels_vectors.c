@@ -297,6 +297,7 @@ static void test_dispatch(void **state)
         assert_true(tiers[t]->make_tables && tiers[t]->scan && tiers[t]->find_block);
         assert_true(tiers[t]->test_block && tiers[t]->further);
         assert_true(tiers[t]->encode_sq8 && tiers[t]->l2_sq8 && tiers[t]->dot_sq8);
+        assert_true(tiers[t]->dot_sq4);
     }
 }
 

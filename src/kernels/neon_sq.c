@@ -1,6 +1,6 @@
-/* 8-bit codes, the NEON tier. Differences of bytes fit a byte without a sign, whose square fits 16
- * bits; products with a query widen to 16 bits first. neon_dot_sq8.c is for processors with dot
- * products of bytes.
+/* 8-bit and 4-bit codes, the NEON tier. Differences of bytes fit a byte without a sign, whose square
+ * fits 16 bits; products with a query widen to 16 bits first; those with nibbles add up there for a
+ * while. neon_dot_sq.c is for processors with dot products of bytes.
  *
  * A node is a random place in memory, so the lines of nodes to come are fetched while the present
  * one is summed up. Threads: pure functions.
@@ -8,17 +8,17 @@
 #include <arm_neon.h>
 
 #include "kernels/kernels.h"
-#include "kernels/sq8.h"
+#include "kernels/sq.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
 /* How far ahead: not measured on this architecture. */
 #define PREFETCH_NODES 4u
 
-INLINE void prefetch_code(const int8_t *code, size_t padded)
+INLINE void prefetch_code(const void *code, size_t bytes)
 {
-    for (size_t at = 0; at < padded; at += 64)
-        __builtin_prefetch(code + at);
+    for (size_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch((const uint8_t *)code + at);
 }
 
 int32_t sq8_encode_neon(const float *r, size_t padded, float inverse_step, int8_t *code)
@@ -93,5 +93,51 @@ void sq8_dot_neon(const int16_t *query, const int8_t *codes, size_t padded, cons
         if (n + PREFETCH_NODES < count)
             prefetch_code(codes + nodes[n + PREFETCH_NODES] * padded, padded);
         dots[n] = one_dot(query, codes + nodes[n] * padded, padded);
+    }
+}
+
+/* Dimensions of a 4-bit code whose sums fit 16 bits: of each 64, a word receives four products. */
+#define WORD_DIMS 256u
+_Static_assert(WORD_DIMS / 64 * 4 * KERNEL_SQ4_MAX * KERNEL_SQ8_MAX <= INT16_MAX,
+               "sums in words do not overflow");
+
+INLINE int16x8_t add_products(int16x8_t words, uint8x16_t nibbles, const int8_t *query)
+{
+    int8x16_t other = vreinterpretq_s8_u8(nibbles);
+    int8x16_t own = vld1q_s8(query);
+    words = vmlal_s8(words, vget_low_s8(other), vget_low_s8(own));
+    return vmlal_high_s8(words, other, own);
+}
+
+INLINE int32_t one_dot_sq4(const int8_t *query, const uint8_t *code, size_t padded)
+{
+    int32x4_t sum = vdupq_n_s32(0);
+    for (size_t i = 0; i < padded; i += WORD_DIMS) {
+        size_t end = padded - i < WORD_DIMS ? padded : i + WORD_DIMS;
+        int16x8_t low = vdupq_n_s16(0);
+        int16x8_t high = low;
+        for (size_t group = i; group < end; group += 64) {
+            for (size_t half = 0; half < 32; half += 16) {
+                const int8_t *own = query + group + half;
+                uint8x16_t bytes = vld1q_u8(code + group / 2 + half);
+                low = add_products(low, vandq_u8(bytes, vdupq_n_u8(15)), own);
+                high = add_products(high, vshrq_n_u8(bytes, 4), own + 32);
+            }
+        }
+        sum = vpadalq_s16(vpadalq_s16(sum, low), high);
+    }
+    return vaddvq_s32(sum);
+}
+
+void sq4_dot_neon(const int8_t *query, const uint8_t *codes, size_t padded, const uint32_t *nodes,
+                  size_t count, int32_t *dots)
+{
+    size_t bytes = padded / 2;
+    for (size_t n = 0; n < PREFETCH_NODES && n < count; n++)
+        prefetch_code(codes + nodes[n] * bytes, bytes);
+    for (size_t n = 0; n < count; n++) {
+        if (n + PREFETCH_NODES < count)
+            prefetch_code(codes + nodes[n + PREFETCH_NODES] * bytes, bytes);
+        dots[n] = one_dot_sq4(query, codes + nodes[n] * bytes, padded);
     }
 }

@@ -1,6 +1,6 @@
-/* 8-bit codes, the scalar tier: the definition. Threads: pure functions. */
+/* 8-bit and 4-bit codes, the scalar tier: the definition. Threads: pure functions. */
 #include "kernels/kernels.h"
-#include "kernels/sq8.h"
+#include "kernels/sq.h"
 
 /* Adding 1.5 * 2^23 leaves no room for a fraction: the sum is rounded to a whole number. */
 #define ROUNDER 12582912.0f
@@ -42,6 +42,22 @@ void sq8_dot_scalar(const int16_t *query, const int8_t *codes, size_t padded, co
         int32_t sum = 0;
         for (size_t i = 0; i < padded; i++)
             sum += query[i] * code[i];
+        dots[n] = sum;
+    }
+}
+
+void sq4_dot_scalar(const int8_t *query, const uint8_t *codes, size_t padded, const uint32_t *nodes,
+                    size_t count, int32_t *dots)
+{
+    for (size_t n = 0; n < count; n++) {
+        const uint8_t *code = codes + nodes[n] * (padded / 2);
+        int32_t sum = 0;
+        for (size_t group = 0; group < padded; group += 64) {
+            for (size_t j = 0; j < 32; j++) {
+                uint8_t byte = code[group / 2 + j];
+                sum += query[group + j] * (byte & 15) + query[group + 32 + j] * (byte >> 4);
+            }
+        }
         dots[n] = sum;
     }
 }

@@ -1,6 +1,8 @@
-/* 8-bit codes on processors with dot products of bytes (SDOT, UDOT); the encoder is neon_sq8.c's.
+/* 8-bit and 4-bit codes on processors with dot products of bytes (SDOT, UDOT); the encoder is
+ * neon_sq.c's.
  *
- * A query's element is 8 h + l with h and l in a byte, so that its products are two dot products.
+ * An element of a query for 8-bit codes is 8 h + l with h and l in a byte, so that its products are
+ * two dot products.
  * Functions carry the target themselves. Threads: pure functions.
  */
 #include "kernels/kernels.h"
@@ -8,7 +10,7 @@
 #if defined(KERNELS_NEON_DOT)
 #include <arm_neon.h>
 
-#include "kernels/sq8.h"
+#include "kernels/sq.h"
 
 #if defined(__ARM_FEATURE_DOTPROD)
 #define DOT
@@ -24,10 +26,10 @@
 
 _Static_assert(KERNEL_SQ8_QUERY_MAX < 1024, "an eighth of a query's element fits a byte");
 
-DOT_INLINE void prefetch_code(const int8_t *code, size_t padded)
+DOT_INLINE void prefetch_code(const void *code, size_t bytes)
 {
-    for (size_t at = 0; at < padded; at += 64)
-        __builtin_prefetch(code + at);
+    for (size_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch((const uint8_t *)code + at);
 }
 
 DOT_INLINE int32_t one_l2(const int8_t *a, const int8_t *b, size_t padded)
@@ -103,6 +105,37 @@ DOT void sq8_dot_neon_dot(const int16_t *query, const int8_t *codes, size_t padd
             int32_t sum = one_dot(&parts, codes + nodes[n] * padded + at, dims);
             dots[n] = at == 0 ? sum : dots[n] + sum;
         }
+    }
+}
+
+DOT_INLINE int32_t one_dot_sq4(const int8_t *query, const uint8_t *code, size_t padded)
+{
+    int32x4_t low[2], high[2];
+    for (int j = 0; j < 2; j++)
+        low[j] = high[j] = vdupq_n_s32(0);
+    for (size_t i = 0; i < padded; i += 64) {
+        for (size_t j = 0; j < 2; j++) {
+            const int8_t *own = query + i + 16 * j;
+            uint8x16_t both = vld1q_u8(code + i / 2 + 16 * j);
+            int8x16_t low_nibbles = vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(15)));
+            int8x16_t high_nibbles = vreinterpretq_s8_u8(vshrq_n_u8(both, 4));
+            low[j] = vdotq_s32(low[j], low_nibbles, vld1q_s8(own));
+            high[j] = vdotq_s32(high[j], high_nibbles, vld1q_s8(own + 32));
+        }
+    }
+    return vaddvq_s32(vaddq_s32(vaddq_s32(low[0], low[1]), vaddq_s32(high[0], high[1])));
+}
+
+DOT void sq4_dot_neon_dot(const int8_t *query, const uint8_t *codes, size_t padded,
+                          const uint32_t *nodes, size_t count, int32_t *dots)
+{
+    size_t bytes = padded / 2;
+    for (size_t n = 0; n < PREFETCH_NODES && n < count; n++)
+        prefetch_code(codes + nodes[n] * bytes, bytes);
+    for (size_t n = 0; n < count; n++) {
+        if (n + PREFETCH_NODES < count)
+            prefetch_code(codes + nodes[n + PREFETCH_NODES] * bytes, bytes);
+        dots[n] = one_dot_sq4(query, codes + nodes[n] * bytes, padded);
     }
 }
 
