@@ -1,16 +1,17 @@
 /* Nanoseconds a row of the 1-bit scan beside the f32 scan, of the rotation and of the encoder, of the
- * further metrics, and of distances to 8-bit codes.
+ * further metrics, and of distances to 8-bit and 4-bit codes.
  *
  *   kernels [TIER...]
  *
  * For 128, 384 and 768 dimensions: 60,000 rows (the f32 rows exceed the caches, as they do in use), and
  * 2,000 rows of codes in cache. Nothing passes the scan's threshold. Best of several rounds. Then
- * 8-bit codes, 32 nodes a call, random ones of 100,000 and of 200: medians of rounds that go through
- * the tiers in turn. Without arguments: every tier of this machine.
+ * 8-bit and 4-bit codes, 32 nodes a call, random ones of 400,000 and of 32: medians of rounds that
+ * go through the tiers in turn. Without arguments: every tier of this machine.
  */
 #define _GNU_SOURCE
 #include "base/memory.h"
 #include "base/rng.h"
+#include "code_rates.h"
 #include "index/flat_internal.h"
 #include "vecs_file.h"
 
@@ -166,38 +167,20 @@ static void run(const kernels *k, size_t dims)
     flat_space_free(b.space);
 }
 
-/* ---------------------------------------------------------------- 8-bit codes */
+/* ---------------------------------------------------------------- 8-bit and 4-bit codes */
 
-#define NODES 100000u
-#define NODES_IN_CACHE 200u
-#define BATCH 32u
-#define BATCHES 500u
-#define SQ8_ROUNDS 31
+#define CODES_ROUNDS 31
 #define TIERS_MAX 8
 
-typedef struct codes_bench {
-    size_t dims;
-    int8_t *codes;
-    int16_t *query;
-    uint32_t nodes[BATCHES * BATCH];
-    rng random;
-} codes_bench;
+static volatile int32_t sink;
 
-/* Nanoseconds a distance, of new random nodes below `count`. */
-static double visit(codes_bench *b, const kernels *k, size_t count, bool is_l2)
+/* Nanoseconds a distance, of newly drawn nodes. */
+static double visit(code_rates *rates, const kernels *k, size_t count, code_rates_kind kind)
 {
-    int32_t results[BATCH];
-    for (size_t i = 0; i < BATCHES * BATCH; i++)
-        b->nodes[i] = (uint32_t)rng_below(&b->random, count);
+    code_rates_draw(rates, count);
     double start = now();
-    for (size_t i = 0; i < BATCHES * BATCH; i += BATCH) {
-        if (is_l2) {
-            k->l2_sq8(b->codes, b->codes, b->dims, b->nodes + i, BATCH, results);
-        } else {
-            k->dot_sq8(b->query, b->codes, b->dims, b->nodes + i, BATCH, results);
-        }
-    }
-    return 1e9 * (now() - start) / (BATCHES * BATCH);
+    sink = code_rates_visit(rates, k, kind);
+    return 1e9 * (now() - start) / CODE_RATES_VISITS;
 }
 
 static int by_value(const void *a, const void *b)
@@ -208,37 +191,32 @@ static int by_value(const void *a, const void *b)
 
 static void run_codes(const kernels *const *tiers, size_t tiers_count, size_t dims)
 {
-    static codes_bench b;
-    static double rounds[TIERS_MAX][4][SQ8_ROUNDS];
-    const veer_allocator *allocator = memory_default();
-    b.dims = dims;
-    b.codes = memory_array(allocator, NODES, dims);
-    b.query = memory_array(allocator, dims, sizeof *b.query);
-    if (b.codes == NULL || b.query == NULL) exit(1);
-    rng_init(&b.random, 1);
-    for (size_t i = 0; i < NODES * dims; i++)
-        b.codes[i] = (int8_t)((int)rng_below(&b.random, 255) - 127);
-    for (size_t i = 0; i < dims; i++)
-        b.query[i] = (int16_t)((int)rng_below(&b.random, 2047) - 1023);
-    for (int round = 0; round < SQ8_ROUNDS; round++) {
+    static double rounds[TIERS_MAX][2][CODE_RATES_KINDS][CODES_ROUNDS];
+    static const size_t counts[] = {CODE_RATES_NODES, CODE_RATES_IN_CACHE};
+    static const char *const where[] = {"", " in cache"};
+    static const char *const names[CODE_RATES_KINDS] = {"8-bit dot", "8-bit l2", "4-bit dot"};
+    code_rates *rates = code_rates_new(dims);
+    if (rates == NULL) exit(1);
+    for (int round = 0; round < CODES_ROUNDS; round++) {
         for (size_t t = 0; t < tiers_count; t++) {
-            for (size_t what = 0; what < 4; what++) {
-                size_t count = what < 2 ? NODES : NODES_IN_CACHE;
-                rounds[t][what][round] = visit(&b, tiers[t], count, what % 2 != 0);
+            for (size_t c = 0; c < 2; c++) {
+                for (code_rates_kind kind = 0; kind < CODE_RATES_KINDS; kind++)
+                    rounds[t][c][kind][round] = visit(rates, tiers[t], counts[c], kind);
             }
         }
     }
     for (size_t t = 0; t < tiers_count; t++) {
         printf("%-8s %4zu dims:", tiers[t]->name, dims);
-        static const char *const names[] = {"dot", "l2", "dot in cache", "l2 in cache"};
-        for (size_t what = 0; what < 4; what++) {
-            qsort(rounds[t][what], SQ8_ROUNDS, sizeof(double), by_value);
-            printf("  8-bit %s %6.2f ns", names[what], rounds[t][what][SQ8_ROUNDS / 2]);
+        for (size_t c = 0; c < 2; c++) {
+            for (code_rates_kind kind = 0; kind < CODE_RATES_KINDS; kind++) {
+                double *values = rounds[t][c][kind];
+                qsort(values, CODES_ROUNDS, sizeof *values, by_value);
+                printf("  %s%s %6.2f ns", names[kind], where[c], values[CODES_ROUNDS / 2]);
+            }
         }
         printf("\n");
     }
-    memory_array_free(allocator, b.codes, NODES, dims);
-    memory_array_free(allocator, b.query, dims, sizeof *b.query);
+    code_rates_free(rates);
 }
 
 int main(int argc, char **argv)
