@@ -2,8 +2,8 @@
  * products of nibbles do in 16, and widen before these are full.
  *
  * A node is a random place in memory, and a search waits for memory more than it computes. Four
- * nodes are summed up at a time; with each line of theirs, the same line of the four nodes behind
- * them is fetched.
+ * nodes are summed up at a time; with each line of theirs, the same line of nodes behind them
+ * is fetched.
  *
  * Functions carry the target themselves. Threads: pure functions.
  */
@@ -18,6 +18,9 @@
 /* A line of a code, and the nodes of a group. */
 #define LINE 64u
 #define GROUP 4u
+/* How many nodes further on those are that are fetched; of 8-bit codes, GROUP. Shorter ones leave room
+ * for more open misses: 18 % faster from memory at 128 dimensions, 7 % at 384, 3 % at 768, on Zen 4. */
+#define AHEAD_SQ4 8u
 
 AVX2_INLINE void prefetch_line(const uint8_t *from)
 {
@@ -164,7 +167,8 @@ AVX2_INLINE void many_nodes(origin from, const void *codes, size_t padded, const
 {
     const uint8_t *start = codes;
     size_t bytes = from.kind == DOT_SQ4 ? padded / 2 : padded;
-    for (size_t n = 0; n < GROUP && n < count; n++) {
+    size_t ahead = from.kind == DOT_SQ4 ? AHEAD_SQ4 : GROUP;
+    for (size_t n = 0; n < ahead && n < count; n++) {
         for (size_t i = 0; i < bytes; i += LINE)
             prefetch_line(start + nodes[n] * bytes + i);
     }
@@ -174,7 +178,7 @@ AVX2_INLINE void many_nodes(origin from, const void *codes, size_t padded, const
         const uint8_t *later[GROUP];
         __m256i sums[GROUP];
         for (size_t j = 0; j < GROUP; j++) {
-            size_t next = n + j + GROUP < count ? n + j + GROUP : n + j;
+            size_t next = n + j + ahead < count ? n + j + ahead : n + j;
             group[j] = start + nodes[n + j] * bytes;
             later[j] = start + nodes[next] * bytes;
         }

@@ -3,8 +3,8 @@
  *
  * A node is a random place in memory, and a search waits for memory more than it computes. Four
  * nodes are summed up at a time, which share the loads of the query and the last additions; with
- * each line of theirs, the same line of the four nodes behind them is fetched. (Whole nodes fetched
- * at once fill the queue of open misses: 10 % slower from 384 dimensions on, on Zen 4.)
+ * each line of theirs, the same line of nodes behind them is fetched. (Whole nodes fetched at once
+ * fill the queue of open misses: 10 % slower from 384 dimensions on, on Zen 4.)
  *
  * Functions carry the target themselves. Threads: pure functions.
  */
@@ -20,6 +20,9 @@
 /* A line of a code, and the nodes of a group. */
 #define LINE 64u
 #define GROUP 4u
+/* How many nodes further on those are that are fetched; of 8-bit codes, GROUP. Shorter ones leave room
+ * for more open misses: 18 % faster from memory at 128 dimensions, 7 % at 384, 3 % at 768, on Zen 4. */
+#define AHEAD_SQ4 8u
 
 AVX512_INLINE __m512i load_32(const void *code)
 {
@@ -158,7 +161,8 @@ AVX512_INLINE void many_nodes(origin from, const void *codes, size_t padded, con
 {
     const uint8_t *start = codes;
     size_t bytes = from.kind == DOT_SQ4 ? padded / 2 : padded;
-    for (size_t n = 0; n < GROUP && n < count; n++) {
+    size_t ahead = from.kind == DOT_SQ4 ? AHEAD_SQ4 : GROUP;
+    for (size_t n = 0; n < ahead && n < count; n++) {
         for (size_t i = 0; i < bytes; i += LINE)
             _mm_prefetch((const char *)start + nodes[n] * bytes + i, _MM_HINT_T0);
     }
@@ -168,7 +172,7 @@ AVX512_INLINE void many_nodes(origin from, const void *codes, size_t padded, con
         const uint8_t *later[GROUP];
         __m512i sums[GROUP];
         for (size_t j = 0; j < GROUP; j++) {
-            size_t next = n + j + GROUP < count ? n + j + GROUP : n + j;
+            size_t next = n + j + ahead < count ? n + j + ahead : n + j;
             group[j] = start + nodes[n + j] * bytes;
             later[j] = start + nodes[next] * bytes;
         }
