@@ -97,8 +97,8 @@ static veer_status put_part(builder *builder, const field *field, bool *done, ve
     } parts[] = {
         {SECTION_GRAPH, head, sizeof head},
         {SECTION_CENTRE, graph.centre, padded * sizeof *graph.centre},
-        {SECTION_GRAPH_CODES, graph.codes, (size_t)graph.count * padded},
-        {SECTION_GRAPH_NORMS, graph.norms, graph.count * sizeof *graph.norms},
+        {SECTION_GRAPH_CODES, graph.codes, graph.count * graph_code_bytes(&graph, padded)},
+        {SECTION_GRAPH_NORMS, graph.norms, graph.count * graph_norm_bytes(&graph)},
         {SECTION_GRAPH_LINKS, graph.links,
          (size_t)graph.count * graph.degree * sizeof *graph.links},
         {SECTION_GRAPH_ENTRIES, graph.entries, graph.entries_count * sizeof *graph.entries},

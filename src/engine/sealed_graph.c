@@ -40,8 +40,8 @@ static veer_status load_graph(sealed_vectors *vectors, const field *field, veer_
         uint64_t bytes;
     } wanted[5] = {
         {SECTION_CENTRE, padded * 4ull},
-        {SECTION_GRAPH_CODES, n * padded},
-        {SECTION_GRAPH_NORMS, n * 4},
+        {SECTION_GRAPH_CODES, n * graph_code_bytes(graph, padded)},
+        {SECTION_GRAPH_NORMS, n * graph_norm_bytes(graph)},
         {SECTION_GRAPH_LINKS, n * graph->degree * 4},
         {SECTION_GRAPH_ENTRIES, graph->entries_count * 4ull},
     };

@@ -24,11 +24,12 @@
 
 uint64_t flat_graph_layout(const flat_index *index, const graph *graph, uint64_t bytes[GRAPH_PARTS])
 {
-    uint64_t rows = graph->count, padded = flat_padded_dims(index->space), sum = 0;
-    bytes[GRAPH_CODES] = rows * padded;
+    uint64_t rows = graph->count, sum = 0;
+    uint32_t padded = flat_padded_dims(index->space);
+    bytes[GRAPH_CODES] = rows * graph_code_bytes(graph, padded);
     bytes[GRAPH_LINKS] = rows * graph->degree * sizeof *graph->links;
-    bytes[GRAPH_CENTRE] = rows > 0 ? padded * sizeof *graph->centre : 0;
-    bytes[GRAPH_NORMS] = rows * sizeof *graph->norms;
+    bytes[GRAPH_CENTRE] = rows > 0 ? padded * (uint64_t)sizeof *graph->centre : 0;
+    bytes[GRAPH_NORMS] = rows * graph_norm_bytes(graph);
     bytes[GRAPH_ENTRIES] = graph->entries_count * (uint64_t)sizeof *graph->entries;
     for (size_t i = 0; i < GRAPH_PARTS; i++)
         sum += bytes[i];
@@ -55,13 +56,13 @@ void flat_graph_install(flat_index *index, const graph *head, uint8_t *slab, siz
     g->slab = slab;
     g->bytes = bytes;
     g->holes = head->count - bitset_count(index->live, head->count);
-    g->graph.codes = (const int8_t *)slab;
+    g->graph.codes = slab;
     slab += parts[GRAPH_CODES];
     g->graph.links = (const uint32_t *)(const void *)slab;
     slab += parts[GRAPH_LINKS];
     g->graph.centre = (const float *)(const void *)slab;
     slab += parts[GRAPH_CENTRE];
-    g->graph.norms = (const int32_t *)(const void *)slab;
+    g->graph.norms = slab;
     slab += parts[GRAPH_NORMS];
     g->graph.entries = (const uint32_t *)(const void *)slab;
 }

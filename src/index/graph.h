@@ -1,18 +1,22 @@
-/* The graph index: a proximity graph over the vectors of one segment, walked on 8-bit codes.
+/* The graph index: a proximity graph over the vectors of one segment, walked on codes.
  *
- * Nodes are the segment's vector ordinals. Each has an 8-bit code of its rotated vector around a
- * centre and the numbers of at most `degree` neighbours. A search starts at the nearest of a fixed
+ * Nodes are the segment's vector ordinals. Each has a code of its rotated vector around a centre, of
+ * 8 or 4 bits a dimension, and the numbers of at most `degree` neighbours. A search starts at the nearest of a fixed
  * sample of nodes, the entries, and repeatedly looks at the neighbours of the nearest node that it
  * has not expanded yet; it ends when all of the `effort` nearest nodes found are expanded. What it
  * gives is ordered by code distances and is to be reranked with originals.
  *
- * Every distance is an exact integer, so the graph and the order of what a search finds are the
+ * Walks wait for memory, so that shorter codes are faster. 4 bits are as good as 8 where many
+ * dimensions share the error (graph_code_bits); graphs are built on 8 bits all the same.
+ *
+ * Every sum of codes is an exact integer, so the graph and the order of what a search finds are the
  * same on every kernel tier and in WebAssembly.
  *
  * Anchors: Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using
  * Hierarchical Navigable Small World graphs" (2016), for the walk; Subramanya et al., "DiskANN"
  * (NeurIPS 2019), for the pruning with slack; Dobson et al., "ParlayANN" (PPoPP 2024), for building
- * in batches; building on codes: Wang et al., "Flash" (SIGMOD 2025).
+ * in batches; building on codes: Wang et al., "Flash" (SIGMOD 2025); codes of 4 bits: quant/
+ * rabitq_wide.h.
  *
  * Threads: a graph is immutable, any number may search it; a builder belongs to one thread.
  */
@@ -43,19 +47,44 @@ typedef struct graph_curve {
     float compared[GRAPH_POINTS]; /* codes, entries included */
 } graph_curve;
 
+/* Of a rotated vector's difference from the centre, r: |r|^2, and what the sum of products with the
+ * levels of its 4-bit code, less 7.5 each, is multiplied with (rabitq_wide.h). */
+typedef struct graph_factors {
+    float square, scale;
+} graph_factors;
+
 /* A finished graph. All memory is its owner's. */
 typedef struct graph {
     uint32_t count;  /* nodes, at least 1 */
     uint32_t degree; /* places for neighbours, at most GRAPH_DEGREE_MAX */
     uint32_t entries_count;
-    float step;              /* one unit of a code */
-    const float *centre;     /* padded dims */
-    const int8_t *codes;     /* count x padded dims */
-    const int32_t *norms;    /* count: sum of the code's squares */
-    const uint32_t *links;   /* count x degree; what follows a node's last one is GRAPH_NONE */
+    uint32_t bits;         /* of a code and dimension: 8 or 4 */
+    float step;            /* 8 bits: one unit of a code */
+    float square;          /* 4 bits: the largest of the factors' */
+    const float *centre;   /* padded dims */
+    const void *codes;     /* count x graph_code_bytes: int8_t, or as kernel_pack_sq4 packs them */
+    const void *norms;     /* count: int32_t sum of the code's squares, or graph_factors */
+    const uint32_t *links; /* count x degree; what follows a node's last one is GRAPH_NONE */
     const uint32_t *entries; /* nodes */
     graph_curve curves[GRAPH_STOPS][GRAPH_CURVES];
 } graph;
+
+/* The width of codes for vectors of so many padded dimensions. */
+static inline uint32_t graph_code_bits(uint32_t padded)
+{
+    return padded >= 256 ? 4 : 8;
+}
+
+static inline size_t graph_code_bytes(const graph *graph, uint32_t padded)
+{
+    return (size_t)padded * graph->bits / 8;
+}
+
+/* Bytes a node of `norms`. */
+static inline size_t graph_norm_bytes(const graph *graph)
+{
+    return graph->bits == 8 ? sizeof(int32_t) : sizeof(graph_factors);
+}
 
 /* Whether every number in it is one that a search may follow. */
 bool graph_is_valid(const flat_space *space, const graph *graph);
@@ -138,8 +167,8 @@ typedef struct graph_choice {
     double cost;   /* in codes of a scan */
 } graph_choice;
 
-/* A walk that keeps allowed nodes alone and crosses the others: result->count is at most the
- * effort, or `most`. */
+/* A walk that keeps allowed nodes alone and crosses the others: result->count is at most the effort,
+ * or `most`, or with 4-bit codes as many as are to be compared for k results. */
 veer_status graph_search_allowed(const flat_space *space, const graph *graph,
                                  const flat_query *query, const graph_allowed *allowed,
                                  const graph_choice *choice, arena *scratch, graph_result *result);
@@ -166,9 +195,7 @@ bool graph_plan(const flat_space *space, const graph *graph, size_t k, double re
 /* Nodes to compare by their originals for each result, at most. */
 #define GRAPH_RERANK_PER_RESULT 3u
 /* How many of the nearest nodes, in order, are worth comparing for the k nearest originals: behind the
- * k-th, those that codes may mistake for it. An error of step / sqrt(12) a dimension makes one of
- * twice that times the distance in a squared distance, and of that times the query's length in a
- * product. */
+ * k-th, those that codes may mistake for it (graph_query.c). */
 size_t graph_to_compare(const flat_space *space, const graph *graph, const flat_query *query,
                         const graph_near *nearest, size_t count, size_t k);
 /* The distance (veer.h, "Distance") that a rank stands for, as far as codes tell. */
@@ -184,6 +211,7 @@ typedef struct graph_builder graph_builder;
 typedef struct graph_options {
     uint32_t degree; /* 0: GRAPH_DEGREE */
     uint32_t effort; /* 0: GRAPH_BUILD_EFFORT */
+    uint32_t bits;   /* 0: graph_code_bits */
     uint64_t seed;
 } graph_options;
 

@@ -20,6 +20,7 @@
 #include "base/bitset.h"
 #include "base/memory.h"
 #include "index/graph_build.h"
+#include "quant/rabitq_wide.h"
 
 #define RANGE_DEVIATIONS_MAX 12.0
 /* Smaller vectors than this have no codes worth the name. */
@@ -85,6 +86,12 @@ static bool allocate(graph_builder *b)
     /* A list and all links back of one batch, at the most. */
     b->near_capacity = b->stride + graph_batch_max(b->count);
     if (b->near_capacity < NEAR_MIN) b->near_capacity = NEAR_MIN;
+    bool has_nibbles = b->options.bits == 4;
+    if (has_nibbles) {
+        b->nibbles = memory_room(a, n, padded / 2);
+        b->factors = memory_room(a, n, sizeof *b->factors);
+        m->nibbles = memory_array(a, GRAPH_MEASURED_TOGETHER * padded, sizeof *m->nibbles);
+    }
     bool has_lifts = flat_space_metric(b->space) == VEER_METRIC_DOT;
     if (has_lifts) {
         b->lifts = memory_room(a, n, sizeof *b->lifts);
@@ -92,7 +99,9 @@ static bool allocate(graph_builder *b)
     }
     return b->centre && b->work && b->codes && b->norms && b->links && b->order && b->heads &&
            b->targets && b->reverses && b->entries && m->nearest &&
-           ((b->lifts && m->codes) || !has_lifts) && graph_walk_allocate(b, &b->walk, &b->near);
+           ((b->lifts && m->codes) || !has_lifts) &&
+           ((b->nibbles && b->factors && m->nibbles) || !has_nibbles) &&
+           graph_walk_allocate(b, &b->walk, &b->near);
 }
 
 veer_status graph_builder_new(const veer_allocator *allocator, const flat_space *space,
@@ -110,6 +119,7 @@ veer_status graph_builder_new(const veer_allocator *allocator, const flat_space 
     if (b->options.effort == 0) b->options.effort = GRAPH_BUILD_EFFORT;
     b->count = count;
     b->padded = space->padded;
+    if (b->options.bits == 0) b->options.bits = graph_code_bits(space->padded);
     b->places = b->options.degree * GRAPH_SLACK_PER_DEGREE_HALVES / 2;
     if (b->places > GRAPH_DEGREE_MAX) b->places = GRAPH_DEGREE_MAX;
     b->stride = b->places;
@@ -134,6 +144,8 @@ void graph_builder_free(graph_builder *b)
     memory_array_free(a, b->work, 2 * b->padded, sizeof *b->work);
     memory_array_free(a, b->codes, n, b->padded);
     memory_array_free(a, b->norms, n, sizeof *b->norms);
+    memory_array_free(a, b->nibbles, n, b->padded / 2);
+    memory_array_free(a, b->factors, n, sizeof *b->factors);
     memory_array_free(a, b->lifts, n, sizeof *b->lifts);
     memory_array_free(a, b->links, n, b->places * sizeof *b->links);
     memory_array_free(a, b->order, n, sizeof *b->order);
@@ -145,6 +157,7 @@ void graph_builder_free(graph_builder *b)
     memory_array_free(a, m->nearest, GRAPH_MEASURED_TOGETHER * GRAPH_MEASURED_K,
                       sizeof *m->nearest);
     memory_array_free(a, m->codes, GRAPH_MEASURED_TOGETHER * b->padded, sizeof *m->codes);
+    memory_array_free(a, m->nibbles, GRAPH_MEASURED_TOGETHER * b->padded, sizeof *m->nibbles);
     graph_walk_release(b, &b->walk, b->near);
     graph_helpers_free(b);
     memory_free(a, b, sizeof *b);
@@ -153,7 +166,8 @@ void graph_builder_free(graph_builder *b)
 size_t graph_builder_bytes(const graph_builder *b)
 {
     size_t node = b->padded + sizeof *b->norms + b->places * sizeof *b->links +
-                  3 * sizeof *b->order + (b->lifts ? sizeof *b->lifts : 0);
+                  3 * sizeof *b->order + (b->lifts ? sizeof *b->lifts : 0) +
+                  (b->nibbles ? b->padded / 2 + sizeof *b->factors : 0);
     return sizeof *b + b->count * node + b->reverses_capacity * sizeof *b->reverses;
 }
 
@@ -217,6 +231,15 @@ static void begin_links(graph_builder *b)
         graph_batch_begin(b);
 }
 
+static void add_nibbles(graph_builder *b, const float *residual, uint32_t node)
+{
+    uint8_t *levels = (uint8_t *)(b->work + b->padded);
+    rabitq_wide made = rabitq_wide_nibbles(residual, b->padded, levels);
+    kernel_pack_sq4(levels, b->padded, b->nibbles + (size_t)node * (b->padded / 2));
+    b->factors[node] = (graph_factors){made.square, made.scale};
+    if (made.square > b->square) b->square = made.square;
+}
+
 void graph_builder_add(graph_builder *b, const float *vector)
 {
     if (b->coded == 0) b->step = choose_step(b);
@@ -224,6 +247,7 @@ void graph_builder_add(graph_builder *b, const float *vector)
     uint32_t node = b->coded++;
     int8_t *code = b->codes + (size_t)node * b->padded;
     b->norms[node] = b->space->kernels->encode_sq8(residual, b->padded, 1 / b->step, code);
+    if (b->nibbles) add_nibbles(b, residual, node);
     if (b->lifts) note_length(b, node);
     memset(graph_list(b, node), 0xff, b->stride * sizeof *b->links);
     b->heads[node] = GRAPH_NONE;
@@ -272,10 +296,12 @@ void graph_builder_result(const graph_builder *b, graph *graph)
     graph->count = b->count;
     graph->degree = b->options.degree;
     graph->entries_count = b->entries_count;
+    graph->bits = b->options.bits;
     graph->step = b->step;
+    graph->square = b->square;
     graph->centre = b->centre;
-    graph->codes = b->codes;
-    graph->norms = b->norms;
+    graph->codes = b->nibbles ? (const void *)b->nibbles : b->codes;
+    graph->norms = b->nibbles ? (const void *)b->factors : b->norms;
     graph->links = b->links;
     graph->entries = b->entries;
     memcpy(graph->curves, b->curves, sizeof graph->curves);

@@ -51,7 +51,11 @@ typedef struct graph_point {
 typedef struct graph_measured {
     topk_entry *nearest; /* GRAPH_MEASURED_K places for each query of the present group */
     size_t nearest_count;
-    int16_t *codes; /* of the group's queries, under dot; else NULL */
+    /* Of the group's queries: codes that are compared with 8-bit codes, under dot, else NULL; and with
+     * 4-bit ones, else NULL, and the queries. */
+    int16_t *codes, *nibbles;
+    graph_query queries[GRAPH_MEASURED_TOGETHER];
+    graph graph;    /* as they see it */
     uint32_t first; /* the group's first query */
     uint32_t query; /* in the group */
     uint32_t stop, curve, point;
@@ -75,7 +79,10 @@ struct graph_builder {
     uint32_t coded;
     int8_t *codes;
     int32_t *norms;
-    int32_t *lifts; /* under dot: see graph_build.c; else NULL */
+    uint8_t *nibbles;       /* 4 bits: what searches use; else NULL */
+    graph_factors *factors; /* of them */
+    float square;           /* the largest of the factors' */
+    int32_t *lifts;         /* under dot: see graph_build.c; else NULL */
     topk_entry longest[GRAPH_ENTRIES / 2];
     size_t longest_count;
     int32_t longest_norm;

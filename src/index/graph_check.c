@@ -4,6 +4,7 @@
 #include "base/bitset.h"
 #include "index/flat_internal.h"
 #include "index/graph.h"
+#include "quant/rabitq_wide.h"
 
 static bool list_is_sound(const graph *graph, uint32_t node)
 {
@@ -49,19 +50,42 @@ veer_status graph_check(const graph *graph, arena *scratch, const char **problem
     return VEER_OK;
 }
 
+static bool bytes_are_same(const flat_space *space, const graph *graph, uint32_t node,
+                           const float *residual, uint8_t *code)
+{
+    int32_t norm =
+        space->kernels->encode_sq8(residual, space->padded, 1 / graph->step, (int8_t *)code);
+    const int8_t *codes = graph->codes;
+    const int32_t *norms = graph->norms;
+    return norm == norms[node] &&
+           memcmp(code, codes + (size_t)node * space->padded, space->padded) == 0;
+}
+
+static bool nibbles_are_same(const flat_space *space, const graph *graph, uint32_t node,
+                             const float *residual, uint8_t *code)
+{
+    size_t bytes = graph_code_bytes(graph, space->padded);
+    uint8_t *packed = code + space->padded;
+    rabitq_wide made = rabitq_wide_nibbles(residual, space->padded, code);
+    kernel_pack_sq4(code, space->padded, packed);
+    const uint8_t *codes = graph->codes;
+    const graph_factors *of = (const graph_factors *)graph->norms + node;
+    return made.square == of->square && made.scale == of->scale &&
+           memcmp(packed, codes + node * bytes, bytes) == 0;
+}
+
 veer_status graph_check_node(const flat_space *space, const graph *graph, uint32_t node,
                              const float *vector, arena *scratch, bool *is_same)
 {
     *is_same = false;
     float *residual = arena_array(scratch, space->padded, sizeof *residual);
-    int8_t *code = arena_array(scratch, space->padded, sizeof *code);
+    uint8_t *code = arena_array(scratch, space->padded, 2);
     if (!residual || !code) return VEER_E_NOMEM;
     flat_prepare(space, vector, residual);
     rotation_apply(&space->rotation, space->kernels, residual);
     for (size_t i = 0; i < space->padded; i++)
         residual[i] -= graph->centre[i];
-    int32_t norm = space->kernels->encode_sq8(residual, space->padded, 1 / graph->step, code);
-    *is_same = norm == graph->norms[node] &&
-               memcmp(code, graph->codes + (size_t)node * space->padded, space->padded) == 0;
+    *is_same = graph->bits == 8 ? bytes_are_same(space, graph, node, residual, code)
+                                : nibbles_are_same(space, graph, node, residual, code);
     return VEER_OK;
 }

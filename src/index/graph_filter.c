@@ -169,6 +169,15 @@ static veer_status count_nearer(filtered_walk *run, size_t enough, double *count
 
 /* ---------------------------------------------------------------- searching */
 
+/* 4-bit codes need as many nodes to compare by more as they were measured with, however few an effort
+ * expands. */
+static size_t kept_for(const graph *graph, const graph_choice *choice)
+{
+    size_t most = graph->count / GRAPH_RERANK_PER_RESULT;
+    size_t k = choice->k < most ? choice->k : most;
+    return graph->bits == 4 ? GRAPH_RERANK_PER_RESULT * k : 0;
+}
+
 veer_status graph_search_allowed(const flat_space *space, const graph *graph,
                                  const flat_query *query, const graph_allowed *allowed,
                                  const graph_choice *choice, arena *scratch, graph_result *result)
@@ -179,8 +188,9 @@ veer_status graph_search_allowed(const flat_space *space, const graph *graph,
     *result = (graph_result){0};
     VEER_TRY(graph_query_init(space, graph, query, scratch, &run.query, &has_no_code));
     if (has_no_code) return VEER_OK;
-    size_t limit = choice->effort;
-    VEER_TRY(begin(&run, choice->most > limit ? choice->most : limit));
+    size_t limit = choice->effort, kept = kept_for(graph, choice);
+    size_t capacity = choice->most > limit ? choice->most : limit;
+    VEER_TRY(begin(&run, capacity > kept ? capacity : kept));
     walk->top = choice->k;
     (void)graph_walk_on(walk, limit);
     if (choice->most > 0) {
@@ -195,6 +205,7 @@ veer_status graph_search_allowed(const flat_space *space, const graph *graph,
         if (goes_on) limit = walk->count;
     }
     graph_walk_end(walk);
+    if (limit < kept) limit = kept;
     result->nearest = walk->pool;
     result->count = walk->count < limit ? walk->count : limit;
     result->compared = walk->compared;
@@ -281,7 +292,10 @@ static veer_status walk_past(const flat_space *space, const graph *graph, const 
                              const graph_allowed *allowed, const graph_choice *choice,
                              arena *scratch, graph_result *result, bool *is_enough)
 {
-    const graph_aim aim = {.effort = choice->past};
+    size_t wanted = kept_for(graph, choice);
+    const graph_aim aim = {
+        .effort = choice->past,
+        .kept = (size_t)((double)wanted * (double)choice->past / (double)choice->effort)};
     VEER_TRY(graph_search(space, graph, query, &aim, scratch, result));
     graph_near *kept = arena_array(scratch, result->count, sizeof *kept);
     if (!kept) return VEER_E_NOMEM;

@@ -25,8 +25,9 @@
  * Under dot the graph is that of lifted vectors, but queries are not lifted: there ranks are
  * products, as in a search.
  *
- * Recall is that of code distances. Codes of 8 bits lose next to nothing that three times as many
- * candidates as results do not bring back.
+ * Recall is that of 8-bit codes' distances, which lose next to nothing that three times as many
+ * candidates as results do not bring back. Where searches use codes of 4 bits, walks do, and their
+ * nearest nodes, as many as a search compares, are compared by 8 bits instead of originals.
  */
 #include <math.h>
 #include <string.h>
@@ -134,11 +135,16 @@ static void begin_group(graph_builder *b)
     b->position = 0;
     m->nearest_count = 0;
     m->query = m->stop = m->curve = 0;
-    for (uint32_t i = 0; i < group_size(b) && m->codes; i++) {
+    graph_builder_result(b, &m->graph);
+    for (uint32_t i = 0; i < group_size(b) && (m->codes || m->nibbles); i++) {
         const int8_t *code = b->codes + (size_t)query_of(b, i).node * b->padded;
         for (size_t j = 0; j < b->padded; j++)
             b->work[j] = b->centre[j] + b->step * (float)code[j];
-        graph_query_code(b->space, b->step, b->centre, b->work, m->codes + i * b->padded);
+        if (m->codes)
+            graph_query_code(b->space, b->step, b->centre, b->work, m->codes + i * b->padded);
+        if (m->nibbles)
+            (void)graph_query_set(b->space, &m->graph, b->work, m->nibbles + i * b->padded,
+                                  &m->queries[i]);
     }
 }
 
@@ -177,6 +183,19 @@ static void compare_some(graph_builder *b)
 
 /* ---------------------------------------------------------------- walks */
 
+/* Whether walks are on 4-bit codes, and the query has one. */
+static bool has_nibbles(const graph_builder *b)
+{
+    return b->nibbles && b->measured.queries[b->measured.query].nibbles;
+}
+
+static void set_context(graph_builder *b, const query_context *query)
+{
+    b->walk.measure = has_nibbles(b) ? graph_query_measure : measure;
+    b->walk.context =
+        has_nibbles(b) ? (const void *)&b->measured.queries[b->measured.query] : query;
+}
+
 static void begin_walk(graph_builder *b, const query_context *query)
 {
     graph_measured *m = &b->measured;
@@ -185,18 +204,19 @@ static void begin_walk(graph_builder *b, const query_context *query)
     double last = settings[m->stop][m->points[m->stop][m->curve] - 1];
     size_t capacity = place_of(m->stop == PLACE ? last : EFFORT_PER_RESULT, (double)k);
     if (capacity < k) capacity = k;
-    walk->measure = measure;
-    walk->context = query;
+    set_context(b, query);
     walk->links = b->links;
     walk->stride = b->stride;
     walk->entries = b->entries;
     walk->entries_count = b->entries_count;
     walk->capacity = capacity < b->linked ? capacity : b->linked;
-    walk->kept = k;
+    walk->kept = has_nibbles(b) ? GRAPH_RERANK_PER_RESULT * k : k;
     walk->keep_reach = last;
     walk->results = m->stop == REACH ? k : 0;
     walk->origin = 0;
-    if (query->code)
+    if (has_nibbles(b))
+        walk->origin = m->queries[m->query].origin;
+    else if (query->code)
         walk->origin =
             graph_origin(true, query->code, b->padded, b->norms, b->entries, b->entries_count);
     walk->compared = 0;
@@ -205,21 +225,45 @@ static void begin_walk(graph_builder *b, const query_context *query)
     graph_walk_begin(walk);
 }
 
+/* Of the walk's nearest, as many as a search compares, those that are as near as the `last` result. */
+static size_t count_compared(const graph_builder *b, const query_context *query, size_t k,
+                             int32_t last)
+{
+    const graph_walk *walk = &b->walk;
+    uint32_t nodes[GRAPH_DEGREE_MAX];
+    int32_t ranks[GRAPH_DEGREE_MAX];
+    size_t most = GRAPH_RERANK_PER_RESULT * k, found = 0;
+    if (most > walk->count) most = walk->count;
+    for (size_t first = 0; first < most; first += GRAPH_DEGREE_MAX) {
+        size_t n = most - first < GRAPH_DEGREE_MAX ? most - first : GRAPH_DEGREE_MAX;
+        for (size_t i = 0; i < n; i++)
+            nodes[i] = walk->pool[first + i].node & ~GRAPH_EXPANDED;
+        measure(query, nodes, n, ranks);
+        for (size_t i = 0; i < n; i++)
+            found += ranks[i] <= last;
+    }
+    return found < k ? found : k;
+}
+
 /* The part of the true results that a walk has found: nodes as near as the last of them. */
-static float found_part(const graph_builder *b)
+static float found_part(const graph_builder *b, const query_context *query)
 {
     const graph_measured *m = &b->measured;
     const topk_entry *nearest = nearest_of(b, m->query);
     size_t k = curve_k[m->curve] < m->nearest_count ? curve_k[m->curve] : m->nearest_count;
     int32_t last = (int32_t)(uint32_t)(nearest[k - 1].key >> 32);
     size_t found = 0;
-    while (found < k && found < b->walk.count && b->walk.pool[found].rank <= last)
-        found++;
+    if (has_nibbles(b)) {
+        found = count_compared(b, query, k, last);
+    } else {
+        while (found < k && found < b->walk.count && b->walk.pool[found].rank <= last)
+            found++;
+    }
     return (float)found / (float)k;
 }
 
 /* Goes on to the next setting, or a part of the way; false: the walk is over. */
-static bool walk_some(graph_builder *b)
+static bool walk_some(graph_builder *b, const query_context *query)
 {
     graph_measured *m = &b->measured;
     graph_walk *walk = &b->walk;
@@ -230,7 +274,7 @@ static bool walk_some(graph_builder *b)
     if (m->stop == PLACE) limit = place_of(setting, curve_k[m->curve]);
     bool is_over = graph_walk_on(walk, limit < end ? limit : end);
     if (!is_over && walk->at < limit) return true;
-    curve->recalls[m->point] += found_part(b);
+    curve->recalls[m->point] += found_part(b, query);
     curve->compared[m->point] += (float)walk->compared;
     return ++m->point < m->points[m->stop][m->curve];
 }
@@ -339,11 +383,11 @@ void graph_measure_step(graph_builder *b)
     graph_measured *m = &b->measured;
     query_context query = query_of(b, m->query);
     if (!m->is_walking) begin_walk(b, &query);
-    b->walk.context = &query;
+    set_context(b, &query);
     uint64_t first = b->walk.expanded;
     bool is_left;
     do
-        is_left = walk_some(b);
+        is_left = walk_some(b, &query);
     while (is_left && b->walk.expanded - first < EXPAND_A_STEP);
     b->walk.context = NULL;
     if (is_left) return;
@@ -497,9 +541,11 @@ void graph_aim_effort(const graph *graph, size_t k, double share, size_t effort,
     double part = share_of(results);
     double beyond = results > curve_k[1] ? results / curve_k[1] : 1;
     double recall = between(few.recall, many.recall, part);
+    /* 4-bit codes were measured with so many compared by more than codes. */
+    size_t compared = graph->bits == 4 ? whole(GRAPH_RERANK_PER_RESULT * results) : 0;
     *aim = (graph_aim){
         .effort = effort,
-        .kept = effort,
+        .kept = effort > compared ? effort : compared,
         .recall = recall < 1 ? recall : 1,
         .compared = between(few.compared, many.compared, part) * beyond,
     };

@@ -123,7 +123,7 @@ double graph_choice_recall(const graph *graph, const graph_choice *choice, size_
 
 /* ---------------------------------------------------------------- in storage */
 
-#define GRAPH_VERSION 2u
+#define GRAPH_VERSION 3u
 #define CURVES_AT 32u
 #define RECALL_ROUNDED 1.001f /* sums of shares */
 
@@ -138,6 +138,8 @@ void graph_head_store(uint8_t head[GRAPH_HEAD_BYTES], const graph *graph, uint32
     store_u32(head + 12, graph->entries_count);
     memcpy(head + 16, &graph->step, sizeof graph->step);
     store_u32(head + 20, padded);
+    store_u32(head + 24, graph->bits);
+    memcpy(head + 28, &graph->square, sizeof graph->square);
     memcpy(head + CURVES_AT, graph->curves, sizeof graph->curves);
 }
 
@@ -160,11 +162,13 @@ bool graph_head_load(const uint8_t head[GRAPH_HEAD_BYTES], uint32_t padded, grap
     graph->degree = load_u32(head + 8);
     graph->entries_count = load_u32(head + 12);
     memcpy(&graph->step, head + 16, sizeof graph->step);
+    graph->bits = load_u32(head + 24);
+    memcpy(&graph->square, head + 28, sizeof graph->square);
     memcpy(graph->curves, head + CURVES_AT, sizeof graph->curves);
     bool is_valid = load_u32(head) == GRAPH_VERSION && graph->degree >= 1 &&
                     graph->degree <= GRAPH_DEGREE_MAX && graph->entries_count >= 1 &&
                     graph->entries_count <= graph->count && load_u32(head + 20) == padded &&
-                    load_u64(head + 24) == 0;
+                    (graph->bits == 8 || graph->bits == 4);
     for (size_t i = 0; i < GRAPH_STOPS * GRAPH_CURVES; i++)
         is_valid = is_valid && curve_is_valid(&graph->curves[i / GRAPH_CURVES][i % GRAPH_CURVES]);
     return is_valid;

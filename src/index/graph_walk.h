@@ -28,7 +28,7 @@ typedef struct graph_walk {
     size_t at; /* the places before it are expanded */
     /* With `results` a walk ends before a node whose distance is more than 1 + reach times that of
      * the results-th nearest, and beyond 1 + keep_reach of it, not less, keeps no more than `kept`
-     * nodes. A distance is a rank plus the origin: graph_origin. */
+     * nodes. A distance is a rank plus the origin: graph_query. */
     size_t results, kept;
     double reach, keep_reach, origin;
     uint64_t compared, expanded;
@@ -47,13 +47,19 @@ bool graph_walk_on(graph_walk *walk, size_t limit);
 void graph_walk_put(graph_walk *walk, int32_t rank, uint32_t node);
 void graph_walk_end(graph_walk *walk);
 
-/* graph_search.c: a query as its graph's codes are compared with it. */
+/* graph_query.c: a query as its graph's codes are compared with it. */
 typedef struct graph_query {
     const graph *graph;
     const kernels *kernels;
+    size_t padded, code_bytes;
+    /* 8 bits: rank = norm_weight * norm - <code, node's code> */
     const int16_t *code;
-    size_t padded;
     int32_t norm_weight;
+    /* 4 bits: rank = square_weight * square - gain * scale * (2 <nibbles, levels> - 15 sum) */
+    const int8_t *nibbles;
+    int32_t sum;
+    float square_weight, gain;
+    double origin; /* see graph_walk */
 } graph_query;
 
 /* Asks for memory ahead. WebAssembly has no such thing. */
@@ -64,11 +70,12 @@ static inline void graph_fetch(const void *memory, size_t bytes)
 }
 
 /* Longer codes, fetched all at once, would fill the queue of open misses. */
-#define GRAPH_FETCHED_CODE 256u
+#define GRAPH_FETCHED_CODE 128u
 static inline void graph_fetch_code(const graph_query *query, uint32_t node)
 {
-    if (query->padded <= GRAPH_FETCHED_CODE)
-        graph_fetch(query->graph->codes + node * query->padded, query->padded);
+    if (query->code_bytes <= GRAPH_FETCHED_CODE)
+        graph_fetch((const char *)query->graph->codes + node * query->code_bytes,
+                    query->code_bytes);
 }
 
 /* graph_filter.c: puts what the bridges around a node lead to behind the `count` nodes to measure;
@@ -78,6 +85,9 @@ size_t graph_cross(graph_walk *walk, uint32_t node, uint32_t nodes[GRAPH_DEGREE_
 /* VEER_E_NOMEM. has_no_code: it lies beyond all that codes reach. */
 veer_status graph_query_init(const flat_space *space, const graph *graph, const flat_query *query,
                              arena *scratch, graph_query *made, bool *has_no_code);
+/* The same of a rotated vector, its code in `code`, 2 * padded bytes; false: it has none. */
+bool graph_query_set(const flat_space *space, const graph *graph, const float *rotated,
+                     int16_t *code, graph_query *made);
 /* Of a graph_query: graph_walk's `measure`. */
 void graph_query_measure(const void *context, const uint32_t *nodes, size_t count, int32_t *ranks);
 /* Places for a walk with a pool of this capacity, from the graph's entries; VEER_E_NOMEM. */
@@ -87,12 +97,12 @@ veer_status graph_walk_init(const graph_query *query, size_t capacity, arena *sc
 /* graph_prune.c: orders nodes by (rank, node). */
 void graph_sort(graph_near *near, size_t count);
 
-/* graph_search.c: the code of a rotated query, for nodes' codes of this step around this centre. */
+/* graph_query.c: the code of a rotated query, for nodes' 8-bit codes of this step around this centre. */
 void graph_query_code(const flat_space *space, float step, const float *centre,
                       const float *rotated, int16_t *code);
-/* What makes a distance of a rank: under l2 and cosine |q - c|^2 in units of ranks. Under dot it is
- * the product of the query's length and the longest vector's, so that the farthest direction from
- * it is twice that: the longest are among the entries. */
+/* What makes a distance of a rank, of 8-bit codes: under l2 and cosine |q - c|^2 in units of ranks.
+ * Under dot it is the product of the query's length and the longest vector's, so that the farthest
+ * direction from it is twice that: the longest are among the entries. */
 double graph_origin(bool is_dot, const int16_t *code, size_t padded, const int32_t *norms,
                     const uint32_t *entries, size_t entries_count);
 

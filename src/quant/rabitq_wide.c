@@ -81,6 +81,14 @@ static float most_steps(unsigned bits)
     return (float)((1u << (bits - 1)) - 1);
 }
 
+/* `half` of the levels stand for values with a clear sign bit. */
+static unsigned level_of(float value, float inverse_step, float most, unsigned half)
+{
+    float steps = fabsf(value) * inverse_step;
+    unsigned whole = steps < most ? (unsigned)steps : (unsigned)most;
+    return signbit(value) ? half - 1 - whole : half + whole;
+}
+
 void rabitq_wide_round(const float *r, size_t padded, unsigned bits, float step, uint8_t *code)
 {
     size_t plane = padded / 8;
@@ -88,9 +96,7 @@ void rabitq_wide_round(const float *r, size_t padded, unsigned bits, float step,
     float most = most_steps(bits), inverse = 1 / step;
     memset(code, 0, rabitq_wide_bytes(padded, bits));
     for (size_t i = 0; i < padded; i++) {
-        float steps = fabsf(r[i]) * inverse;
-        unsigned whole = steps < most ? (unsigned)steps : (unsigned)most;
-        unsigned level = signbit(r[i]) ? half - 1 - whole : half + whole;
+        unsigned level = level_of(r[i], inverse, most, half);
         for (unsigned bit = 0; bit < bits; bit++) {
             unsigned value = level >> (bits - 1 - bit) & 1;
             code[bit * plane + i / 8] |= (uint8_t)(value << (i % 8));
@@ -110,12 +116,14 @@ void rabitq_wide_levels(const uint8_t *code, size_t padded, unsigned bits, float
     }
 }
 
-rabitq_wide rabitq_wide_encode(const float *r, size_t padded, unsigned bits, uint8_t *code)
+/* The step of the code nearest in angle, and its factors. */
+static rabitq_wide choose_step(const float *r, size_t padded, unsigned bits, float *chosen)
 {
     double squares = sum_of_squares(r, padded);
+    *chosen = 1;
     if (!(squares >= SQUARES_MIN && squares <= SQUARES_MAX)) {
-        rabitq_wide_round(r, padded, bits, 1, code);
-        return (rabitq_wide){0, (float)sqrt(squares)};
+        float square = squares <= SQUARES_MAX ? (float)squares : (float)SQUARES_MAX;
+        return (rabitq_wide){0, (float)sqrt(squares), square};
     }
     double normal = sqrt(squares / (double)padded) * (double)normal_steps[bits - 1];
     float most = most_steps(bits), best_step = (float)normal;
@@ -131,8 +139,27 @@ rabitq_wide rabitq_wide_encode(const float *r, size_t padded, unsigned bits, uin
         best = found;
         best_step = step;
     }
-    rabitq_wide_round(r, padded, bits, best_step, code);
+    *chosen = best_step;
     double flatness = squares * best.square / (best.product * best.product); /* 1 / u^2 */
     double variance = (flatness > 1 ? flatness - 1 : 0) / ((double)padded - 1);
-    return (rabitq_wide){(float)(squares / best.product), (float)sqrt(squares * variance)};
+    return (rabitq_wide){(float)(squares / best.product), (float)sqrt(squares * variance),
+                         (float)squares};
+}
+
+rabitq_wide rabitq_wide_encode(const float *r, size_t padded, unsigned bits, uint8_t *code)
+{
+    float step;
+    rabitq_wide factors = choose_step(r, padded, bits, &step);
+    rabitq_wide_round(r, padded, bits, step, code);
+    return factors;
+}
+
+rabitq_wide rabitq_wide_nibbles(const float *r, size_t padded, uint8_t *levels)
+{
+    float step;
+    rabitq_wide factors = choose_step(r, padded, 4, &step);
+    float most = most_steps(4), inverse = 1 / step;
+    for (size_t i = 0; i < padded; i++)
+        levels[i] = (uint8_t)level_of(r[i], inverse, most, 8);
+    return factors;
 }

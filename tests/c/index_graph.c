@@ -33,7 +33,7 @@ static const char *const kind_names[] = {"uniform", "clustered", "duplicates",
 
 typedef struct world {
     flat_space *space;
-    uint32_t dims, rows;
+    uint32_t dims, rows, bits;
     float *vectors, *inverse, *centre;
     graph_builder *builder;
     graph graph;
@@ -79,7 +79,7 @@ static void make_rows(world *w, rows_kind kind, const float *middles, rng *rando
 
 static veer_status begin(world *w, const veer_allocator *allocator, uint64_t seed)
 {
-    graph_options options = {.seed = seed};
+    graph_options options = {.seed = seed, .bits = w->bits};
     VEER_TRY(graph_builder_new(allocator, w->space, w->centre, w->rows, &options, &w->builder));
     for (uint32_t row = 0; row < w->rows; row++)
         graph_builder_measure(w->builder, row_of(w, row));
@@ -195,6 +195,7 @@ static bool is_far_out(const world *w, const flat_query *query)
     bool is_far = false;
     for (uint32_t i = 0; i < w->space->padded; i++)
         is_far = is_far || fabsf(query->rotated[i] - w->graph.centre[i]) > reach;
+    if (w->graph.bits == 4) return w->graph.square < 0x1p-60f; /* all are the centre */
     return is_far && w->space->metric != VEER_METRIC_DOT;
 }
 
@@ -239,10 +240,11 @@ static void test_recall(void **state)
 {
     (void)state;
     static const struct {
-        uint32_t dims, rows;
+        uint32_t dims, rows, bits;
         double floor;
-    } sets[] = {{16, 1, 1},      {16, 5, 1},        {24, 40, 1},     {24, 900, 0.98},
-                {64, 4000, 0.9}, {200, 2500, 0.85}, {1536, 700, 0.9}};
+    } sets[] = {{16, 1, 8, 1},      {16, 5, 8, 1},        {24, 40, 8, 1},      {24, 900, 8, 0.98},
+                {64, 4000, 8, 0.9}, {200, 2500, 8, 0.85}, {1536, 700, 8, 0.9}, {16, 1, 4, 1},
+                {24, 40, 4, 1},     {200, 900, 4, 0.9},   {1536, 700, 4, 0.9}};
     arena scratch;
     arena_init(&scratch, memory_default());
     for (size_t s = 0; s < TEST_COUNT(sets); s++) {
@@ -252,6 +254,7 @@ static void test_recall(void **state)
                 if (sets[s].rows == 4000 && kind == ASIDE) continue;
                 world w;
                 world_new(&w, sets[s].dims, (veer_metric)metric, sets[s].rows, kind, 11 + s);
+                w.bits = sets[s].bits;
                 assert_int_equal(build(&w, memory_default(), 5), VEER_OK);
                 check_lists(&w);
                 check_reach(&w);
@@ -272,8 +275,8 @@ static void test_recall(void **state)
                 double floor =
                     sets[s].floor - (metric == VEER_METRIC_DOT && w.rows > 100 ? less : 0);
                 if (sum / RECALL_QUERIES < floor)
-                    fail_msg("%u x %u %s %s: recall %.3f", w.rows, w.dims, metric_names[metric],
-                             kind_names[kind], sum / RECALL_QUERIES);
+                    fail_msg("%u x %u, %u bits, %s %s: recall %.3f", w.rows, w.dims, w.bits,
+                             metric_names[metric], kind_names[kind], sum / RECALL_QUERIES);
                 world_free(&w);
             }
         }
@@ -289,15 +292,18 @@ static void test_what_is_compared(void **state)
     enum { EFFORT = 100, MOST = K * GRAPH_RERANK_PER_RESULT, QUERIES = 100 };
     arena scratch;
     arena_init(&scratch, memory_default());
-    for (int metric = 0; metric < 3; metric++) {
+    for (int run = 0; run < 6; run++) {
+        uint32_t bits = run < 3 ? 8 : 4, dims = run < 3 ? 96 : 384;
+        int metric = run % 3;
         world w;
         rng random;
         size_t compared = 0, missed = 0, beyond = 0;
-        world_new(&w, 96, (veer_metric)metric, 2000, CLUSTERED, 7);
+        world_new(&w, dims, (veer_metric)metric, 2000, CLUSTERED, 7);
+        w.bits = bits;
         assert_int_equal(build(&w, memory_default(), 5), VEER_OK);
         rng_init(&random, 8);
         for (int q = 0; q < QUERIES; q++) {
-            float vector[96];
+            float vector[384];
             const float *row = row_of(&w, rng_below(&random, w.rows));
             for (uint32_t i = 0; i < w.dims; i++)
                 vector[i] = row[i] + 0.2f * (float)rng_normal(&random);
@@ -342,9 +348,11 @@ static void test_origin(void **state)
     (void)state;
     arena scratch;
     arena_init(&scratch, memory_default());
-    for (int metric = 0; metric < 3; metric++) {
+    for (int run = 0; run < 6; run++) {
+        int metric = run % 3;
         world w;
         world_new(&w, 96, (veer_metric)metric, 500, CLUSTERED, 7);
+        w.bits = run < 3 ? 8 : 4;
         assert_int_equal(build(&w, memory_default(), 5), VEER_OK);
         const graph *g = &w.graph;
         for (uint32_t row = 0; row < 50; row++) {
@@ -353,10 +361,10 @@ static void test_origin(void **state)
             int16_t code[128];
             assert_int_equal(flat_query_new(w.space, row_of(&w, row), 1, &scratch, &query),
                              VEER_OK);
-            graph_query_code(w.space, g->step, g->centre, query->rotated, code);
+            graph_query made;
+            assert_true(graph_query_set(w.space, g, query->rotated, code, &made));
             bool is_dot = metric == VEER_METRIC_DOT;
-            double origin =
-                graph_origin(is_dot, code, w.space->padded, g->norms, g->entries, g->entries_count);
+            double origin = made.origin;
             float far = graph_estimate(w.space, g, query, 0);
             if (!is_dot)
                 assert_true(fabsf(graph_estimate(w.space, g, query, (int32_t)-origin)) <
@@ -373,29 +381,55 @@ static void test_origin(void **state)
 
 /* ---------------------------------------------------------------- the same graph */
 
+/* What a tier makes of the vectors: links, codes and norms, and what a search of effort 50 finds. */
+typedef struct made {
+    size_t bytes[4];
+    void *parts[4];
+} made;
+
+static made make_by(const kernels *tier, veer_metric metric, uint32_t bits)
+{
+    kernels_force(tier);
+    world w;
+    world_new(&w, 96, metric, 1500, CLUSTERED, 3);
+    w.bits = bits;
+    assert_int_equal(build(&w, memory_default(), 17), VEER_OK);
+    const graph *g = &w.graph;
+    flat_query *query = NULL;
+    graph_result result;
+    const graph_aim aim = {.effort = 50};
+    assert_int_equal(flat_query_new(w.space, row_of(&w, 7), 1, &w.memory, &query), VEER_OK);
+    assert_int_equal(graph_search(w.space, g, query, &aim, &w.memory, &result), VEER_OK);
+    assert_int_equal(result.count, 50);
+    const void *parts[4] = {g->links, g->codes, g->norms, result.nearest};
+    made of = {.bytes = {(size_t)g->count * g->degree * sizeof *g->links,
+                         g->count * graph_code_bytes(g, w.space->padded),
+                         g->count * graph_norm_bytes(g), result.count * sizeof *result.nearest}};
+    for (size_t i = 0; i < 4; i++) {
+        of.parts[i] = malloc(of.bytes[i]);
+        memcpy(of.parts[i], parts[i], of.bytes[i]);
+    }
+    world_free(&w);
+    return of;
+}
+
 static void test_same_on_every_tier(void **state)
 {
     (void)state;
     const kernels *tiers[TIERS_MAX];
     size_t tiers_count = tiers_find(tiers);
-    for (int metric = 0; metric < 3; metric++) {
-        uint32_t *links = NULL;
-        size_t bytes = 0;
+    for (int run = 0; run < 6; run++) {
+        made first = {.bytes = {0}};
         for (size_t t = 0; t < tiers_count; t++) {
-            const kernels *tier = tiers[t];
-            kernels_force(tier);
-            world w;
-            world_new(&w, 96, (veer_metric)metric, 1500, CLUSTERED, 3);
-            assert_int_equal(build(&w, memory_default(), 17), VEER_OK);
-            if (!links) {
-                bytes = (size_t)w.graph.count * w.graph.degree * sizeof *links;
-                links = malloc(bytes);
-                memcpy(links, w.graph.links, bytes);
+            made other = make_by(tiers[t], (veer_metric)(run % 3), run < 3 ? 8 : 4);
+            for (size_t i = 0; i < 4; i++) {
+                if (t > 0) assert_memory_equal(first.parts[i], other.parts[i], first.bytes[i]);
+                free(first.parts[i]);
             }
-            assert_memory_equal(links, w.graph.links, bytes);
-            world_free(&w);
+            first = other;
         }
-        free(links);
+        for (size_t i = 0; i < 4; i++)
+            free(first.parts[i]);
     }
     kernels_force(NULL);
 }
@@ -422,6 +456,7 @@ static void test_shortage(void **state)
     for (uint64_t n = 0;; n++) {
         world w;
         world_new(&w, 16, VEER_METRIC_DOT, 300, DUPLICATES, 4);
+        w.bits = 4;
         fault_allocator faults;
         fault_allocator_init(&faults);
         fault_allocator_fail(&faults, n, false);
@@ -435,6 +470,49 @@ static void test_shortage(void **state)
         world_free(&w);
         if (!has_fired) break;
     }
+}
+
+/* Factors that no vector has are refused; those that are only wrong do no harm. */
+static void test_damage_of_factors(void **state)
+{
+    (void)state;
+    world w;
+    arena scratch;
+    arena_init(&scratch, memory_default());
+    world_new(&w, 32, VEER_METRIC_L2, 300, UNIFORM, 3);
+    w.bits = 4;
+    assert_int_equal(build(&w, memory_default(), 1), VEER_OK);
+    graph_factors *factors = (graph_factors *)(uintptr_t)w.graph.norms;
+    const graph_factors kept = factors[299];
+    static const float bad[] = {-1, NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < TEST_COUNT(bad); i++) {
+        factors[299].square = bad[i];
+        assert_false(graph_is_valid(w.space, &w.graph));
+        factors[299] = (graph_factors){kept.square, bad[i]};
+        assert_false(graph_is_valid(w.space, &w.graph));
+        factors[299] = kept;
+        graph other = w.graph;
+        other.square = bad[i];
+        assert_false(graph_is_valid(w.space, &other));
+    }
+    factors[299].square = 2 * w.graph.square;
+    assert_false(graph_is_valid(w.space, &w.graph));
+    factors[299] = (graph_factors){kept.square, 3e38f};
+    assert_true(graph_is_valid(w.space, &w.graph));
+    flat_query *query = NULL;
+    graph_result result;
+    const graph_aim aim = {.effort = 300};
+    assert_int_equal(flat_query_new(w.space, row_of(&w, 7), 1, &scratch, &query), VEER_OK);
+    assert_int_equal(graph_search(w.space, &w.graph, query, &aim, &scratch, &result), VEER_OK);
+    assert_int_equal(result.count, 300);
+    assert_int_equal(
+        result.nearest[0].node == 299 ? result.nearest[1].node : result.nearest[0].node, 7);
+    graph other = w.graph;
+    other.bits = 5;
+    assert_false(graph_is_valid(w.space, &other));
+    factors[299] = kept;
+    arena_fini(&scratch);
+    world_free(&w);
 }
 
 static void test_far_queries_are_refused(void **state)
@@ -505,10 +583,15 @@ int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recall),         cmocka_unit_test(test_what_is_compared),
-        cmocka_unit_test(test_origin),         cmocka_unit_test(test_same_on_every_tier),
-        cmocka_unit_test(test_seed_decides),   cmocka_unit_test(test_shortage),
-        cmocka_unit_test(test_damage_is_seen), cmocka_unit_test(test_far_queries_are_refused),
+        cmocka_unit_test(test_recall),
+        cmocka_unit_test(test_what_is_compared),
+        cmocka_unit_test(test_origin),
+        cmocka_unit_test(test_same_on_every_tier),
+        cmocka_unit_test(test_seed_decides),
+        cmocka_unit_test(test_shortage),
+        cmocka_unit_test(test_damage_is_seen),
+        cmocka_unit_test(test_far_queries_are_refused),
+        cmocka_unit_test(test_damage_of_factors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

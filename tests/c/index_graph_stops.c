@@ -39,7 +39,7 @@ static void make_vector(float *to)
         to[i] = middle[i] + 0.6f * (float)rng_normal(&w.random);
 }
 
-static void begin(veer_metric metric, uint32_t rows)
+static void begin(veer_metric metric, uint32_t bits, uint32_t rows)
 {
     memset(&w, 0, sizeof w);
     rng_init(&w.random, 31 + rows + (uint64_t)metric);
@@ -57,7 +57,7 @@ static void begin(veer_metric metric, uint32_t rows)
         flat_sum_add(w.space, w.vectors + (size_t)row * DIMS, sum);
     }
     assert_int_equal(flat_centre(w.space, sum, rows, &w.memory, w.centre), VEER_OK);
-    graph_options options = {.seed = 3};
+    graph_options options = {.seed = 3, .bits = bits};
     assert_int_equal(
         graph_builder_new(memory_default(), w.space, w.centre, rows, &options, &w.builder),
         VEER_OK);
@@ -104,15 +104,28 @@ static int by_rank(const void *a, const void *b)
     return 0;
 }
 
-/* Ranks as graph_search.c says, in plain arithmetic. */
-static int64_t rank_of(const int16_t *code, uint32_t node)
+/* Ranks as graph_query.c says, in plain arithmetic. */
+static int64_t rank_of(const graph_query *query, uint32_t node)
 {
-    bool is_dot = flat_space_metric(w.space) == VEER_METRIC_DOT;
-    const int8_t *other = w.graph.codes + (size_t)node * w.space->padded;
-    int64_t dot = 0;
-    for (uint32_t i = 0; i < w.space->padded; i++)
-        dot += code[i] * other[i];
-    return is_dot ? -dot : 4 * (int64_t)w.graph.norms[node] - dot;
+    const graph *g = &w.graph;
+    uint32_t padded = w.space->padded;
+    int64_t sum = 0;
+    if (g->bits == 8) {
+        const int8_t *code = (const int8_t *)g->codes + (size_t)node * padded;
+        for (uint32_t i = 0; i < padded; i++)
+            sum += query->code[i] * code[i];
+        bool is_dot = flat_space_metric(w.space) == VEER_METRIC_DOT;
+        return is_dot ? -sum : 4 * (int64_t)((const int32_t *)g->norms)[node] - sum;
+    }
+    const uint8_t *code = (const uint8_t *)g->codes + (size_t)node * (padded / 2);
+    const graph_factors *of = (const graph_factors *)g->norms + node;
+    for (uint32_t i = 0; i < padded; i++) {
+        /* A byte of 32 has dimension j of 64 and j + 32. */
+        uint8_t byte = code[i / 64 * 32 + i % 32];
+        int level = i % 64 < 32 ? byte & 15 : byte >> 4;
+        sum += query->nibbles[i] * (2 * level - 15);
+    }
+    return (int64_t)(query->square_weight * of->square - query->gain * of->scale * (float)sum);
 }
 
 typedef struct naive {
@@ -120,11 +133,11 @@ typedef struct naive {
     size_t count, expanded;
 } naive;
 
-static void look_at(naive *n, const int16_t *code, bool *seen, uint32_t node)
+static void look_at(naive *n, const graph_query *query, bool *seen, uint32_t node)
 {
     if (seen[node]) return;
     seen[node] = true;
-    n->all[n->count++] = (found){rank_of(code, node), node, false};
+    n->all[n->count++] = (found){rank_of(query, node), node, false};
 }
 
 /* False: `aim` says that it ends. */
@@ -141,13 +154,13 @@ static void walk_naively(const flat_query *query, const graph_aim *aim, naive *n
     const graph *g = &w.graph;
     int16_t code[64];
     assert_true(w.space->padded <= 64);
-    graph_query_code(w.space, g->step, g->centre, query->rotated, code);
-    double origin = graph_origin(flat_space_metric(w.space) == VEER_METRIC_DOT, code,
-                                 w.space->padded, g->norms, g->entries, g->entries_count);
+    graph_query made;
+    assert_true(graph_query_set(w.space, g, query->rotated, code, &made));
+    double origin = made.origin;
     bool *seen = calloc(g->count, sizeof *seen);
     n->count = n->expanded = 0;
     for (uint32_t i = 0; i < g->entries_count; i++)
-        look_at(n, code, seen, g->entries[i]);
+        look_at(n, &made, seen, g->entries[i]);
     for (;;) {
         qsort(n->all, n->count, sizeof *n->all, by_rank);
         size_t at = 0;
@@ -158,7 +171,7 @@ static void walk_naively(const flat_query *query, const graph_aim *aim, naive *n
         n->expanded++;
         const uint32_t *links = g->links + (size_t)n->all[at].node * g->degree;
         for (uint32_t i = 0; i < g->degree && links[i] != GRAPH_NONE; i++)
-            look_at(n, code, seen, links[i]);
+            look_at(n, &made, seen, links[i]);
     }
     free(seen);
 }
@@ -175,8 +188,8 @@ static void test_like_a_naive_walk(void **state)
 {
     (void)state;
     size_t compared = 0;
-    for (int metric = 0; metric < 3; metric++) {
-        begin((veer_metric)metric, 1500);
+    for (int run = 0; run < 6; run++) {
+        begin((veer_metric)(run % 3), run < 3 ? 8 : 4, 1500);
         naive n = {.all = malloc(w.rows * sizeof *n.all)};
         for (int round = 0; round < 120; round++) {
             const flat_query *query = make_query();
@@ -204,25 +217,40 @@ static void test_like_a_naive_walk(void **state)
         free(n.all);
         end();
     }
-    assert_true(compared > 100);
+    assert_true(compared > 200);
 }
 
 /* ---------------------------------------------------------------- predictions */
 
-/* Of the true k nearest by codes. */
+static float distance_of(const flat_query *query, uint32_t node)
+{
+    const float *vector = w.vectors + (size_t)node * DIMS;
+    float inverse = flat_inverse_norm(w.space, vector), distance = 0;
+    flat_distances(w.space, query, &vector, &inverse, 1, &distance);
+    return distance;
+}
+
+/* Of the true k nearest: by 8-bit codes, or by originals, which the nearest found are compared by. */
 static double recall_of(const flat_query *query, size_t k, const graph_result *result)
 {
     int16_t code[64];
     topk_entry entries[100];
     topk heap;
-    graph_query_code(w.space, w.graph.step, w.graph.centre, query->rotated, code);
+    graph_query made;
+    bool by_codes = w.graph.bits == 8;
+    if (!graph_query_set(w.space, &w.graph, query->rotated, code, &made)) return 0;
     topk_init(&heap, entries, k);
-    for (uint32_t node = 0; node < w.rows; node++)
-        (void)topk_push(&heap, (float)rank_of(code, node), node);
-    size_t hits = 0;
-    for (size_t i = 0; i < result->count && i < k; i++)
-        hits += (float)result->nearest[i].rank <= topk_threshold(&heap);
-    return (double)hits / (double)k;
+    for (uint32_t node = 0; node < w.rows; node++) {
+        float rank = by_codes ? (float)rank_of(&made, node) : distance_of(query, node);
+        (void)topk_push(&heap, rank, node);
+    }
+    size_t hits = 0, most = by_codes ? k : 3 * k;
+    for (size_t i = 0; i < result->count && i < most; i++) {
+        uint32_t node = result->nearest[i].node;
+        float rank = by_codes ? (float)result->nearest[i].rank : distance_of(query, node);
+        hits += rank <= topk_threshold(&heap);
+    }
+    return (double)(hits < k ? hits : k) / (double)k;
 }
 
 static void run_queries(size_t k, const graph_aim *aim, double *recall, double *compared)
@@ -243,8 +271,9 @@ static void test_predictions(void **state)
     (void)state;
     static const double recalls[] = {0.85, 0.9, 0.95, 0.99};
     static const size_t ks[] = {1, 10, 40, 100};
-    for (int metric = 0; metric < 3; metric++) {
-        begin((veer_metric)metric, 6000);
+    for (int run = 0; run < 6; run++) {
+        int metric = run % 3;
+        begin((veer_metric)metric, run < 3 ? 8 : 4, 6000);
         for (size_t i = 0; i < TEST_COUNT(ks); i++) {
             double before = 0;
             for (size_t j = 0; j < TEST_COUNT(recalls); j++) {
@@ -255,9 +284,10 @@ static void test_predictions(void **state)
                 assert_true(aim.compared >= before);
                 before = aim.compared;
                 run_queries(ks[i], &aim, &recall, &compared);
-                print_message("%s k %zu: %.2f asked, %.3f found; %.0f codes, %.0f predicted%s\n",
-                              metric_names[metric], ks[i], recalls[j], recall, compared,
-                              aim.compared, aim.results > 0 ? ", by reach" : "");
+                print_message(
+                    "%u bits, %s k %zu: %.2f asked, %.3f found; %.0f codes, %.0f predicted%s\n",
+                    w.graph.bits, metric_names[metric], ks[i], recalls[j], recall, compared,
+                    aim.compared, aim.results > 0 ? ", by reach" : "");
                 assert_true(recall >= recalls[j] - 0.03);
                 /* Between 10 and 100 results it is interpolated; a single one is treated like 10. */
                 bool is_measured = ks[i] == 10 || ks[i] == 100;

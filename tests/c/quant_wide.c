@@ -209,12 +209,40 @@ static void test_degenerate(void **state)
         assert_true(rabitq_wide_encode(r, 64, bits, code).error < 1e-4f);
 }
 
+/* Levels of 4 bits, a byte each, are those of the planes. */
+static void test_nibbles(void **state)
+{
+    (void)state;
+    rng random;
+    rng_init(&random, 5);
+    for (int round = 0; round < 200; round++) {
+        size_t n = 64 * (1 + rng_below(&random, DIMS_MAX / 64));
+        float r[DIMS_MAX], levels[DIMS_MAX], size = round % 10 == 0 ? 1e-12f : 3;
+        uint8_t code[DIMS_MAX / 2], nibbles[DIMS_MAX + 1];
+        double square = 0;
+        fill_normal(r, n, &random);
+        for (size_t i = 0; i < n; i++) {
+            r[i] = round % 7 == 0 && i > 3 ? -0.0f : r[i] * size;
+            square += (double)r[i] * (double)r[i];
+        }
+        nibbles[n] = 77;
+        rabitq_wide planes = rabitq_wide_encode(r, n, 4, code);
+        rabitq_wide made = rabitq_wide_nibbles(r, n, nibbles);
+        assert_memory_equal(&planes, &made, sizeof made);
+        assert_true(fabs((double)made.square - square) <= 1e-5 * square);
+        assert_int_equal(nibbles[n], 77);
+        rabitq_wide_levels(code, n, 4, levels);
+        for (size_t i = 0; i < n; i++)
+            assert_true((float)nibbles[i] - 7.5f == levels[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_levels),     cmocka_unit_test(test_unbiased),
         cmocka_unit_test(test_one_bit),    cmocka_unit_test(test_beside_the_best),
-        cmocka_unit_test(test_degenerate),
+        cmocka_unit_test(test_degenerate), cmocka_unit_test(test_nibbles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

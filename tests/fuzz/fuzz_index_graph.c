@@ -25,6 +25,7 @@ enum {
         2, /* links and entries are nodes of the graph or none, as far as they are numbers */
     NEAR_NORMS = 4, /* norms are in their range */
     SMALL_STEP = 8,
+    NIBBLES = 16, /* codes of 4 bits */
 };
 #define COUNT_MAX 400u /* the engine compares the head's count with the segment's vectors */
 
@@ -83,6 +84,8 @@ static bool read_head(storage_input *input, uint8_t flags, uint32_t padded, grap
     graph->degree = 1 + input_byte(input) % 80u;
     graph->entries_count = 1 + input_byte(input) % (graph->count + 2);
     graph->step = flags & SMALL_STEP ? 1e-30f : 0.03f;
+    graph->bits = flags & NIBBLES ? 4 : 8;
+    graph->square = flags & SMALL_STEP ? 1e-17f : 3e8f;
     for (size_t curve = 0; curve < GRAPH_STOPS * GRAPH_CURVES; curve++)
         for (size_t i = 0; i < GRAPH_POINTS; i++)
             graph->curves[curve / GRAPH_CURVES][curve % GRAPH_CURVES].recalls[i] =
@@ -108,23 +111,24 @@ static void fill_sections(graph *graph, uint32_t padded, uint8_t flags, source *
 {
     size_t places = (size_t)graph->count * graph->degree;
     float *centre = section(padded * sizeof *centre);
-    int8_t *codes = section((size_t)graph->count * padded);
-    int32_t *norms = section(graph->count * sizeof *norms);
+    size_t codes_bytes = graph->count * graph_code_bytes(graph, padded);
+    size_t norms_count = graph->count * graph_norm_bytes(graph) / 4;
+    uint8_t *codes = section(codes_bytes);
+    uint32_t *norms = section(norms_count * sizeof *norms);
     uint32_t *links = section(places * sizeof *links);
     uint32_t *entries = section(graph->entries_count * sizeof *entries);
     for (uint32_t i = 0; i < graph->entries_count; i++)
         entries[i] = flags & NEAR_LINKS ? next_u32(from) % graph->count : next_u32(from);
     for (size_t i = 0; i < places; i++)
         links[i] = near_node(from, flags, graph->count);
-    for (uint32_t i = 0; i < graph->count; i++) {
-        uint32_t norm = next_u32(from);
-        if (flags & NEAR_NORMS) norm %= 127u * 127u * padded + 1;
-        memcpy(&norms[i], &norm, sizeof norm);
+    for (size_t i = 0; i < norms_count; i++) {
+        norms[i] = next_u32(from);
+        if (flags & NEAR_NORMS) norms[i] %= 127u * 127u * padded + 1; /* tiny as a float */
     }
     for (uint32_t i = 0; i < padded; i++)
         centre[i] = (float)(int8_t)next_byte(from) / 64;
-    for (size_t i = 0; i < (size_t)graph->count * padded; i++)
-        codes[i] = (int8_t)next_byte(from);
+    for (size_t i = 0; i < codes_bytes; i++)
+        codes[i] = next_byte(from);
     graph->centre = centre;
     graph->codes = codes;
     graph->norms = norms;
@@ -145,7 +149,9 @@ static void poke(const graph *graph, storage_input *input)
     } else if (which % 3 == 1) {
         memcpy((void *)(uintptr_t)&graph->entries[at % graph->entries_count], &value, sizeof value);
     } else {
-        memcpy((void *)(uintptr_t)&graph->norms[at % graph->count], &value, sizeof value);
+        size_t places = graph->count * graph_norm_bytes(graph) / sizeof value;
+        uint32_t *norms = (uint32_t *)(uintptr_t)graph->norms;
+        memcpy(&norms[at % places], &value, sizeof value);
     }
 }
 
