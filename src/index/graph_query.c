@@ -271,7 +271,7 @@ static int32_t rank_limit(const flat_space *space, const graph *graph, const fla
 {
     double square = query_square(space, graph, query->rotated);
     double unit = unit_of(space, graph, query->rotated, square);
-    double error = rank_error(space, graph, unit, square, 2 * rank / unit + square);
+    double error = rank_error(space, graph, unit, square, 2.0 * rank / unit + square);
     double deviations = graph->bits == 8 ? MARGIN_DEVIATIONS : NIBBLE_MARGIN_DEVIATIONS;
     double limit = rank + ceil(deviations * error);
     return limit < INT32_MAX ? (int32_t)limit : INT32_MAX;
@@ -299,6 +299,6 @@ float graph_estimate(const flat_space *space, const graph *graph, const flat_que
         float base = space->kernels->dot(query->rotated, graph->centre, space->padded);
         return (float)(rank / unit - (double)base);
     }
-    double squared = 2 * rank / unit + square;
+    double squared = 2.0 * rank / unit + square;
     return (float)(space->metric == VEER_METRIC_COSINE ? squared / 2 : squared);
 }

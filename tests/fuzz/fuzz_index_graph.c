@@ -184,6 +184,11 @@ static void search(const flat_space *space, uint32_t dims, const graph *graph, s
         }
         demand(graph_search(space, graph, query, &aim, scratch, &result) == VEER_OK);
         demand(result.count <= efforts[e] && result.count <= graph->count);
+        if (result.count > 0) {
+            size_t k = 1 + next_byte(from) % result.count, most = k * GRAPH_RERANK_PER_RESULT;
+            size_t n = graph_to_compare(space, graph, query, result.nearest, result.count, k);
+            demand(n >= k && n <= most && n <= result.count);
+        }
         for (size_t i = 0; i < result.count; i++) {
             graph_near near = result.nearest[i];
             demand(near.node < graph->count && !seen[near.node]);
