@@ -318,17 +318,23 @@ static veer_status check_block(segment_check *self, const segment_vectors *vecto
     return VEER_OK;
 }
 
+/* A lost stream is check_derived's. */
 static veer_status check_codes(segment_check *self, const segment_vectors *vectors,
                                const flat_space *space, veer_error *error)
 {
     for (size_t run = 0;; run++) {
         segment_codes codes;
-        bool found = false;
-        VEER_TRY(segment_codes_run(vectors, run, &codes, &found, error));
-        if (!found && run == 0 && vectors->sealed && vectors->sealed->codes_file)
+        if (!segment_codes_run(vectors, run, &codes)) return VEER_OK;
+        veer_status status = VEER_OK;
+        if (!codes.blocks) {
+            const sealed *held = vectors->core->as.sealed;
+            if (!sealed_derived(held, STREAM_CODES, vectors->field->id)) return VEER_OK;
+            status = segment_codes_load(vectors, &codes.blocks, &codes.centre, error);
+        }
+        if (status == VEER_E_CORRUPT)
             VEER_FAIL(error, VEER_E_CORRUPT, "the codes of field '%s' cannot be used",
                       vectors->field->name);
-        if (!found) return VEER_OK;
+        VEER_TRY(status);
         uint32_t blocks = (codes.count + FLAT_BLOCK_ROWS - 1) / FLAT_BLOCK_ROWS;
         for (uint32_t i = 0; i < blocks; i++)
             if (i % CODE_SAMPLE_BLOCKS == 0 || i + 1 == blocks)

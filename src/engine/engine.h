@@ -210,13 +210,19 @@ float segment_vector_inverse_norm(const segment_vectors *vectors, uint32_t ordin
  * vectors->count (a block that is being filled by newer rows): the caller's live bits exclude those. Runs come in
  * ascending order, and first is a multiple of 64. */
 typedef struct segment_codes {
-    const void *blocks;
-    const float *centre;
+    const void *blocks;  /* NULL: segment_codes_load gives them */
+    const float *centre; /* set where blocks are */
     uint32_t first, count;
 } segment_codes;
-/* False after the last run. */
-veer_status segment_codes_run(const segment_vectors *vectors, size_t run, segment_codes *out,
-                              bool *found, veer_error *error);
+/* False after the last run. Reads nothing: a sealed segment's codes come without blocks until they
+ * were loaded, and it may turn out then that there are none. */
+bool segment_codes_run(const segment_vectors *vectors, size_t run, segment_codes *out);
+/* The blocks and the centre of a run that came without; VEER_E_CORRUPT: they are lost or damaged. */
+veer_status segment_codes_load(const segment_vectors *vectors, const void **blocks,
+                               const float **centre, veer_error *error);
+/* The centre of the first run, without the blocks; NULL: there is none, or it is damaged. */
+veer_status segment_codes_centre(const segment_vectors *vectors, const float **centre,
+                                 veer_error *error);
 
 /* The graph over a sealed segment's vectors, or NULL: there is none. */
 struct graph;

@@ -82,9 +82,7 @@ static veer_status plan_part(executor *run, uint32_t index, veer_error *error)
     uint32_t next = 0; /* ordinals below are in a run or a gap */
     for (size_t number = 0; next < vectors->count; number++) {
         segment_codes codes;
-        bool found = false;
-        VEER_TRY(segment_codes_run(vectors, number, &codes, &found, error));
-        if (!found || codes.first >= vectors->count) break;
+        if (!segment_codes_run(vectors, number, &codes) || codes.first >= vectors->count) break;
         if (codes.first < next)
             VEER_FAIL(error, VEER_E_INTERNAL, "code runs of field '%s' overlap", run->field->name);
         VEER_TRY(add_gap(run, index, next, codes.first, error));
@@ -93,6 +91,36 @@ static veer_status plan_part(executor *run, uint32_t index, veer_error *error)
         if (next > codes.first) VEER_TRY(add_run(run, index, &codes, next, error));
     }
     return add_gap(run, index, next, vectors->count, error);
+}
+
+/* VEER_E_CORRUPT: lost or damaged. */
+static veer_status load_codes(const executor *run, search_run *codes, veer_error *error)
+{
+    if (codes->blocks) return VEER_OK;
+    return segment_codes_load(&run->parts[codes->part].vectors, &codes->blocks, &codes->centre,
+                              error);
+}
+
+/* Loads the codes that the plan scans. What is lost or damaged becomes a gap. */
+static veer_status load_scanned(executor *run, veer_error *error)
+{
+    bool waits = false;
+    size_t kept = 0;
+    for (size_t i = 0; i < run->runs_count; i++) {
+        search_run *codes = &run->runs[i];
+        veer_status status = codes->graph ? VEER_OK : load_codes(run, codes, error);
+        if (status == VEER_E_CORRUPT) {
+            VEER_TRY(add_gap(run, codes->part, codes->first, codes->first + codes->count, error));
+            continue;
+        }
+        if (status == VEER_PENDING)
+            waits = true;
+        else
+            VEER_TRY(status);
+        run->runs[kept++] = *codes;
+    }
+    run->runs_count = kept;
+    return waits ? VEER_PENDING : VEER_OK;
 }
 
 /* A block is scanned when any of its rows may be a result. */
@@ -141,6 +169,15 @@ static double planned_cost(const executor *run)
     return cost;
 }
 
+static bool is_exact_better(const executor *run)
+{
+    bool has_graph = executor_walk_estimate(run) > 0;
+    bool must_walk = run->effort > 0 && has_graph;
+    bool is_cheaper = (double)run->matches * EXACT_CODES <= planned_cost(run);
+    bool are_too_few = !has_graph && are_few(run, TABLES_ROWS_MIN);
+    return run->runs_count == 0 || (!must_walk && (are_too_few || is_cheaper));
+}
+
 veer_status executor_plan(executor *run, veer_error *error)
 {
     uint64_t wanted = run->k + run->offset;
@@ -158,11 +195,10 @@ veer_status executor_plan(executor *run, veer_error *error)
             return one;
     }
     VEER_TRY(status);
-    bool has_graph = executor_walk_estimate(run) > 0;
-    bool must_walk = run->effort > 0 && has_graph;
-    bool is_cheaper = (double)run->matches * EXACT_CODES <= planned_cost(run);
-    bool are_too_few = !has_graph && are_few(run, TABLES_ROWS_MIN);
-    run->is_exact = run->runs_count == 0 || (!must_walk && (are_too_few || is_cheaper));
+    size_t found = run->runs_count;
+    run->is_exact = is_exact_better(run);
+    if (!run->is_exact) VEER_TRY(load_scanned(run, error));
+    if (run->runs_count < found) run->is_exact = is_exact_better(run);
     return VEER_OK;
 }
 
@@ -298,6 +334,26 @@ static veer_status search_gaps(executor *run, const flat_query *query, topk *hea
     return status;
 }
 
+/* Scans one run. Where its graph was to answer and has found too little, its codes may not be loaded
+ * yet, and lost or damaged: then its rows are compared exactly. `centre`: of the query's tables. */
+static veer_status scan_run(executor *run, flat_query *query, size_t index, const float **centre,
+                            topk *heap, flat_candidates *candidates, veer_error *error)
+{
+    search_run *codes = &run->runs[index];
+    veer_status status = load_codes(run, codes, error);
+    if (status == VEER_E_CORRUPT)
+        return executor_compare(run, query, codes->part, codes->first, codes->first + codes->count,
+                                heap, candidates, error);
+    VEER_TRY(status);
+    if (!*centre || !same_centre(run, *centre, codes->centre))
+        flat_query_centre(query, codes->centre);
+    *centre = codes->centre;
+    if (flat_scan(run->space, query, codes->blocks, codes->count, codes->live, (uint32_t)index,
+                  candidates) != VEER_OK)
+        return error_nomem(error, "the candidates of a search", candidates->count);
+    return VEER_OK;
+}
+
 static veer_status search_codes(executor *run, flat_query *query, topk *heap, veer_error *error)
 {
     double began = run->is_timed ? clock_monotonic_ms() : 0;
@@ -308,23 +364,16 @@ static veer_status search_codes(executor *run, flat_query *query, topk *heap, ve
     bool waits = false;
     const float *centre = NULL;
     for (size_t i = 0; i < run->runs_count; i++) {
-        const search_run *codes = &run->runs[i];
         bool has_walked = false;
-        if (codes->graph) {
-            veer_status status =
-                executor_walk(run, query, i, heap, &candidates, &has_walked, error);
-            if (status == VEER_PENDING)
-                waits = true;
-            else
-                VEER_TRY(status);
-        }
-        if (has_walked) continue;
-        if (!centre || !same_centre(run, centre, codes->centre))
-            flat_query_centre(query, codes->centre);
-        centre = codes->centre;
-        if (flat_scan(run->space, query, codes->blocks, codes->count, codes->live, (uint32_t)i,
-                      &candidates) != VEER_OK)
-            return error_nomem(error, "the candidates of a search", candidates.count);
+        veer_status status = VEER_OK;
+        if (run->runs[i].graph)
+            status = executor_walk(run, query, i, heap, &candidates, &has_walked, error);
+        if (status == VEER_OK && !has_walked)
+            status = scan_run(run, query, i, &centre, heap, &candidates, error);
+        if (status == VEER_PENDING)
+            waits = true;
+        else
+            VEER_TRY(status);
     }
     if (waits) return VEER_PENDING;
     run->scanned += candidates.seen;

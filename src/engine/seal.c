@@ -10,9 +10,11 @@
 static bool is_kept(const builder *made, const sealed *from, size_t i)
 {
     if (!from->derived[i]) return false;
-    if (from->entry.derived[i].stream.kind != STREAM_GRAPH) return true;
+    uint32_t kind = from->entry.derived[i].stream.kind;
+    if (kind != STREAM_GRAPH && kind != STREAM_CODES) return true;
     const field *field = schema_field_by_id(made->collection->schema, from->entry.derived[i].field);
-    return field && field->type == FIELD_VECTOR && sealed_has_graph(from, field);
+    if (!field || field->type != FIELD_VECTOR) return false;
+    return kind == STREAM_GRAPH ? sealed_has_graph(from, field) : sealed_has_codes(from, field);
 }
 
 /* The entry of a segment as it is, without the derived streams that are lost or damaged. */

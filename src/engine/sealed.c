@@ -227,7 +227,7 @@ bool sealed_is_complete(const sealed *sealed, const schema *schema)
         if (field->id >= sealed->entry.fields_end) continue;
         if (field_has_codes(field)) {
             if (segment_find(sealed->base, SECTION_ORIGINALS, field->id, &section) &&
-                !sealed_derived(sealed, STREAM_CODES, field->id))
+                !sealed_has_codes(sealed, field))
                 return false;
         } else if (field->column != COLUMN_NONE) {
             has_columns = true;
@@ -312,6 +312,7 @@ static veer_status load_vectors(sealed *sealed, const field *field, sealed_vecto
         made->codes_section = section.index;
         made->centre_section = centre.index;
     }
+    atomic_init(&made->codes_are_damaged, codes && !made->codes_file);
     made->graph_file = sealed_derived(sealed, STREAM_GRAPH, field->id);
     return VEER_OK;
 }
@@ -340,24 +341,6 @@ static veer_status sealed_vectors_get(sealed *sealed, const field *field, sealed
     }
     thread_mutex_unlock(&sealed->lazy);
     *out = made;
-    return status;
-}
-
-static veer_status load_codes(sealed *sealed, sealed_vectors *vectors, veer_error *error)
-{
-    thread_mutex_lock(&sealed->lazy);
-    veer_status status = VEER_OK;
-    if (!atomic_load(&vectors->blocks)) {
-        const void *blocks = NULL;
-        status = segment_load(vectors->codes_file, vectors->centre_section,
-                              (const void **)&vectors->centre, error);
-        veer_status second =
-            segment_load(vectors->codes_file, vectors->codes_section, &blocks, error);
-        if (status == VEER_OK) status = second;
-        if (status == VEER_OK)
-            atomic_store_explicit(&vectors->blocks, blocks, memory_order_release);
-    }
-    thread_mutex_unlock(&sealed->lazy);
     return status;
 }
 
@@ -441,41 +424,6 @@ float segment_vector_inverse_norm(const segment_vectors *vectors, uint32_t ordin
     if (vectors->active && vectors->active->has_norms)
         return *(const float *)stable_at(&vectors->active->norms, ordinal);
     return 1.0f;
-}
-
-veer_status segment_codes_run(const segment_vectors *vectors, size_t run, segment_codes *out,
-                              bool *found, veer_error *error)
-{
-    *found = false;
-    active_vectors *active = vectors->active;
-    if (active) {
-        uint32_t coded = atomic_load_explicit(&active->coded, memory_order_acquire);
-        size_t per_run = (size_t)FLAT_BLOCK_ROWS << active->blocks.chunk_shift;
-        size_t first = run * per_run;
-        if (first >= coded || first >= vectors->count) return VEER_OK;
-        out->first = (uint32_t)first;
-        out->count = coded - out->first < per_run ? coded - out->first : (uint32_t)per_run;
-        out->blocks = stable_at(&active->blocks, first / FLAT_BLOCK_ROWS);
-        out->centre = *(const float *const *)stable_at(&active->centres, run);
-        *found = true;
-        return VEER_OK;
-    }
-    sealed_vectors *sealed = vectors->sealed;
-    if (run > 0 || !sealed || !sealed->codes_file || sealed->count == 0) return VEER_OK;
-    const void *blocks = atomic_load_explicit(&sealed->blocks, memory_order_acquire);
-    if (!blocks) {
-        veer_status status = load_codes(vectors->core->as.sealed, sealed, error);
-        /* Damaged codes: as if they were lost. */
-        if (status == VEER_E_CORRUPT) return VEER_OK;
-        VEER_TRY(status);
-        blocks = atomic_load_explicit(&sealed->blocks, memory_order_acquire);
-    }
-    out->first = 0;
-    out->count = sealed->count;
-    out->blocks = blocks;
-    out->centre = sealed->centre;
-    *found = true;
-    return VEER_OK;
 }
 
 size_t segment_core_memory(const segment_core *core)

@@ -65,8 +65,9 @@ typedef struct sealed_vectors {
     uint32_t *rows;      /* of ordinals; NULL: dense */
     segment *codes_file; /* NULL: no codes */
     uint32_t codes_section, centre_section;
-    const float *centre;          /* set before blocks */
-    _Atomic(const void *) blocks; /* NULL until loaded */
+    const float *centre;           /* set before blocks */
+    _Atomic(const void *) blocks;  /* NULL until loaded */
+    atomic_bool codes_are_damaged; /* found while loading: as if there were none */
     segment *graph_file;          /* NULL: no graph */
     graph graph_loaded;           /* set before graph */
     _Atomic(const graph *) graph; /* NULL until loaded */
@@ -109,13 +110,16 @@ void sealed_free(sealed *sealed);
  * successor. Under the writer lock. */
 void sealed_replace(sealed *former, sealed *successor, uint64_t from);
 void sealed_drop_former(sealed *sealed);
-/* Whether every derived stream that the schema calls for is there. */
+/* Whether every derived stream that the schema calls for is there, as far as is known. */
 bool sealed_is_complete(const sealed *sealed, const schema *schema);
 uint64_t sealed_bytes(const sealed *sealed); /* on storage */
 /* Whether some vector field of so many vectors or more has no graph and might get one. */
 bool sealed_wants_graph(const sealed *sealed, const schema *schema, uint64_t rows);
 /* The derived stream of a kind, or NULL: not there, or lost. */
 segment *sealed_derived(const sealed *sealed, uint32_t kind, uint32_t field);
+/* sealed_codes.c: whether the field's codes are there, as far as is known: damage within their stream
+ * shows when they are loaded. */
+bool sealed_has_codes(const sealed *sealed, const field *field);
 /* sealed_graph.c: whether the field's graph is there, as far as is known: damage within its stream
  * shows when it is loaded. */
 bool sealed_has_graph(const sealed *sealed, const field *field);

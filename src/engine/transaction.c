@@ -223,13 +223,12 @@ static veer_status lend_centres(const collection_version *base, active *fresh, v
         if (!field_has_codes(field)) continue;
         for (size_t i = base->segments_count; i-- > 0;) {
             segment_vectors vectors;
-            segment_codes codes;
-            bool found = false;
+            const float *centre = NULL;
             if (base->segments[i].core->as.active == fresh) continue;
             VEER_TRY(segment_vectors_open(&base->segments[i], field, &vectors, error));
-            VEER_TRY(segment_codes_run(&vectors, 0, &codes, &found, error));
-            if (!found) continue;
-            VEER_TRY(active_lend_centre(fresh, field, codes.centre, error));
+            VEER_TRY(segment_codes_centre(&vectors, &centre, error));
+            if (!centre) continue;
+            VEER_TRY(active_lend_centre(fresh, field, centre, error));
             break;
         }
     }
