@@ -28,8 +28,8 @@ typedef struct search_part {
 
 /* Codes that lie together and share a centre. */
 typedef struct search_run {
-    const void *blocks;  /* NULL: not loaded; nothing but a scan needs them */
-    const float *centre; /* set where blocks are */
+    const void *blocks;   /* NULL: not loaded; nothing but a scan needs them */
+    const float *centre;  /* set where blocks are */
     const uint64_t *live; /* bit 0 is ordinal `first`; NULL: all */
     uint32_t part, first, count;
     const graph *graph;  /* answers instead of a scan; NULL: none, or it would cost more */

@@ -68,10 +68,10 @@ typedef struct sealed_vectors {
     const float *centre;           /* set before blocks */
     _Atomic(const void *) blocks;  /* NULL until loaded */
     atomic_bool codes_are_damaged; /* found while loading: as if there were none */
-    segment *graph_file;          /* NULL: no graph */
-    graph graph_loaded;           /* set before graph */
-    _Atomic(const graph *) graph; /* NULL until loaded */
-    atomic_bool graph_is_damaged; /* found while loading: as if there were none */
+    segment *graph_file;           /* NULL: no graph */
+    graph graph_loaded;            /* set before graph */
+    _Atomic(const graph *) graph;  /* NULL until loaded */
+    atomic_bool graph_is_damaged;  /* found while loading: as if there were none */
 } sealed_vectors;
 
 /* seal_former.c: a segment that has graphs, of which rows have gone here. */

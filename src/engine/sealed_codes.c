@@ -43,8 +43,7 @@ bool segment_codes_run(const segment_vectors *vectors, size_t run, segment_codes
 static veer_status load_codes(sealed_vectors *vectors, veer_error *error)
 {
     const void *centre = NULL, *blocks = NULL;
-    veer_status status =
-        segment_load(vectors->codes_file, vectors->centre_section, &centre, error);
+    veer_status status = segment_load(vectors->codes_file, vectors->centre_section, &centre, error);
     if (status != VEER_OK && status != VEER_PENDING) return status;
     VEER_TRY(segment_load(vectors->codes_file, vectors->codes_section, &blocks, error));
     VEER_TRY(status);
