@@ -371,8 +371,8 @@ static void test_damage(void **state)
         veer_io io;
         veer_error error;
         build(&w, &sound, two_segments, segments);
-        for (int round = 0; round < 2 * DAMAGES; round++) {
-            damage how = round / 2;
+        for (unsigned round = 0; round < 2 * DAMAGES; round++) {
+            damage how = (damage)(round / 2);
             image damaged;
             char name[65];
             float vectors[QUERIES * WORLD_V];
