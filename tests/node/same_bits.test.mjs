@@ -211,8 +211,12 @@ describe('an index', { skip: existsSync(twin) ? false : `${twin} is not built` }
     ['cosine', 48],
     ['dot', 33],
     ['l2', 130],
+    // Graphs of 4-bit codes.
+    ['cosine', 256],
+    ['dot', 300],
+    ['l2', 384],
   ]) {
-    test(`${metric}: saved and searched natively and here`, async () => {
+    test(`${metric}, ${dims} dimensions: saved and searched natively and here`, async () => {
       const dice = random(dims);
       const rows = clustered(dice, 2500, dims);
       const queries = clustered(dice, 20, dims);
