@@ -14,7 +14,6 @@
 
 #include "base/memory.h"
 #include "index/flat_internal.h"
-#include "quant/half.h"
 #include "quant/rabitq_wide.h"
 #include "vecs_truth.h"
 
@@ -96,7 +95,7 @@ static factors encode(bench *b, const quantizer *q, size_t row, void *code)
     factors f = {0, 1};
     if (q->method == F16) {
         flat_prepare(b->space, b->base.values + row * b->dims, b->work);
-        half_encode(b->work, b->dims, code);
+        b->kernels->encode_half(b->work, b->dims, code);
         return f;
     }
     f.add = make_residual(b, row);
@@ -118,7 +117,7 @@ static factors encode(bench *b, const quantizer *q, size_t row, void *code)
 static void decode(bench *b, const quantizer *q, const void *code)
 {
     if (q->method == F16) {
-        half_decode(code, b->dims, b->work);
+        b->kernels->decode_half(code, b->dims, b->work);
     } else if (q->method == SQ8) {
         for (size_t i = 0; i < b->padded; i++)
             b->work[i] = ((const int8_t *)code)[i];

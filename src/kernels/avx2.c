@@ -17,6 +17,7 @@
 
 #include "kernels/avx2.h"
 #include "kernels/further.h"
+#include "kernels/half.h"
 #include "kernels/kernels.h"
 #include "kernels/sq.h"
 
@@ -587,4 +588,5 @@ const kernels kernels_avx2 = {
     .l2_sq8 = sq8_l2_avx2,
     .dot_sq8 = sq8_dot_avx2,
     .dot_sq4 = sq4_dot_avx2,
+    HALF_TABLE(avx2),
 };

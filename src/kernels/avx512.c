@@ -12,6 +12,7 @@
 
 #include "kernels/avx2.h"
 #include "kernels/further.h"
+#include "kernels/half.h"
 #include "kernels/kernels.h"
 #include "kernels/sq.h"
 
@@ -426,4 +427,5 @@ const kernels kernels_avx512 = {
     .l2_sq8 = sq8_l2_avx512,
     .dot_sq8 = sq8_dot_avx512,
     .dot_sq4 = sq4_dot_avx512,
+    HALF_TABLE(avx512),
 };

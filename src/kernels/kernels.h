@@ -112,6 +112,8 @@ static inline void kernel_pack_sq4(const uint8_t *code, size_t padded, uint8_t *
  * prefetched. */
 typedef void (*kernel_rows)(const float *query, const float *const *rows, size_t count, size_t n,
                             float *results);
+typedef void (*kernel_half_rows)(const float *query, const uint16_t *const *rows, size_t count,
+                                 size_t n, float *results);
 
 /* Further metrics: further.h has their formulas. */
 typedef enum kernel_further {
@@ -184,6 +186,13 @@ typedef struct kernels {
      * node v's at codes + v * (padded / 2), aligned or not; exact. Later ones are prefetched. */
     void (*dot_sq4)(const int8_t *query, const uint8_t *codes, size_t padded, const uint32_t *nodes,
                     size_t count, int32_t *dots);
+
+    /* Between f32 and 16-bit floats, any n (half.h), and the distances of dot_rows and l2_rows
+     * for rows of these. Rows need the alignment of uint16_t. */
+    void (*encode_half)(const float *values, size_t n, uint16_t *halves);
+    void (*decode_half)(const uint16_t *halves, size_t n, float *values);
+    kernel_half_rows dot_half_rows;
+    kernel_half_rows l2_half_rows;
 } kernels;
 
 #define KERNEL_SQ8_MAX 127

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "kernels/further.h"
+#include "kernels/half.h"
 #include "kernels/kernels.h"
 #include "kernels/sq.h"
 
@@ -548,6 +549,7 @@ static void test_block(const kernel_probe *probe, const void *block, float limit
         .group_max = group_max, .make_tables = make_tables, .scan = scan,                  \
         .find_block = find_block, .test_block = test_block, .encode_sq8 = sq8_encode_neon, \
         .l2_sq8 = sq8_l2_##tier, .dot_sq8 = sq8_dot_##tier, .dot_sq4 = sq4_dot_##tier,     \
+        HALF_TABLE(neon),                                                                  \
     }
 
 const kernels kernels_neon = NEON_TABLE(neon);

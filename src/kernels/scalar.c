@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernels/further.h"
+#include "kernels/half.h"
 #include "kernels/kernels.h"
 #include "kernels/lanes.h"
 #include "kernels/sq.h"
@@ -278,4 +279,5 @@ const kernels kernels_scalar = {
     .l2_sq8 = sq8_l2_scalar,
     .dot_sq8 = sq8_dot_scalar,
     .dot_sq4 = sq4_dot_scalar,
+    HALF_TABLE(scalar),
 };

@@ -12,6 +12,7 @@
 #include <wasm_simd128.h>
 
 #include "kernels/further.h"
+#include "kernels/half.h"
 #include "kernels/kernels.h"
 #include "kernels/sq.h"
 
@@ -588,4 +589,5 @@ const kernels kernels_simd128 = {
     .l2_sq8 = sq8_l2_simd128,
     .dot_sq8 = sq8_dot_simd128,
     .dot_sq4 = sq4_dot_simd128,
+    HALF_TABLE(simd128),
 };

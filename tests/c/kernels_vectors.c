@@ -298,6 +298,8 @@ static void test_dispatch(void **state)
         assert_true(tiers[t]->test_block && tiers[t]->further);
         assert_true(tiers[t]->encode_sq8 && tiers[t]->l2_sq8 && tiers[t]->dot_sq8);
         assert_true(tiers[t]->dot_sq4);
+        assert_true(tiers[t]->encode_half && tiers[t]->decode_half);
+        assert_true(tiers[t]->dot_half_rows && tiers[t]->l2_half_rows);
     }
 }
 
