@@ -106,7 +106,7 @@ static veer_status vectors_new(active *active, const field *field, active_vector
     made->block_bytes = (uint32_t)flat_block_bytes(field->space);
     made->has_norms = field->metric == VEER_METRIC_COSINE;
     size_t shift = vector_chunk_shift(field->dims);
-    stable_init(&made->originals, allocator, field->dims * sizeof(float), shift);
+    stable_init(&made->originals, allocator, field_row_bytes(field), shift);
     stable_init(&made->norms, allocator, sizeof(float), 10);
     stable_init(&made->rows, allocator, sizeof(uint32_t), 10);
     stable_init(&made->ordinals, allocator, sizeof(uint32_t), 10);
@@ -233,14 +233,14 @@ static void append_vector(active *active, active_vectors *vectors, const float *
     uint32_t *ordinal = stable_at(&vectors->ordinals, active->count);
     *ordinal = vectors->count | (vector ? ACTIVE_HAS_VECTOR : 0);
     if (!vector) return;
-    memcpy(stable_at(&vectors->originals, vectors->count), vector, vectors->dims * sizeof(float));
+    flat_store(vectors->space, vector, stable_at(&vectors->originals, vectors->count));
     *(uint32_t *)stable_at(&vectors->rows, vectors->count) = active->count;
     if (vectors->has_norms)
         *(float *)stable_at(&vectors->norms, vectors->count) =
             flat_inverse_norm(vectors->space, vector);
     flat_sum_add(vectors->space, vector, vectors->sum);
     vectors->count++;
-    active->bytes += vectors->dims * sizeof(float);
+    active->bytes += vectors->originals.element_bytes;
 }
 
 void active_append(active *active, const schema *schema, const document *document, uint64_t lsn,
@@ -311,10 +311,15 @@ static veer_status encode_block(active *active, active_vectors *vectors, uint32_
     VEER_TRY(stable_reserve(&vectors->blocks, (size_t)block + 1));
     const float *centre = *(const float **)stable_at(&vectors->centres, chunk);
     const float *rows[FLAT_BLOCK_ROWS];
-    for (uint32_t i = 0; i < FLAT_BLOCK_ROWS; i++)
-        rows[i] = stable_at(&vectors->originals, first + i);
-    veer_status status = flat_encode(vectors->space, centre, rows, FLAT_BLOCK_ROWS,
-                                     &vectors->scratch, stable_at(&vectors->blocks, block));
+    veer_status status = VEER_OK;
+    for (uint32_t i = 0; i < FLAT_BLOCK_ROWS && status == VEER_OK; i++) {
+        rows[i] = flat_restore(vectors->space, stable_at(&vectors->originals, first + i),
+                               &vectors->scratch);
+        if (!rows[i]) status = VEER_E_NOMEM;
+    }
+    if (status == VEER_OK)
+        status = flat_encode(vectors->space, centre, rows, FLAT_BLOCK_ROWS, &vectors->scratch,
+                             stable_at(&vectors->blocks, block));
     arena_reset(&vectors->scratch);
     return status;
 }

@@ -33,7 +33,7 @@ typedef struct active_vectors {
     uint32_t field_id;
     uint32_t dims, block_bytes;
     bool has_norms;
-    stable originals, norms; /* by ordinal */
+    stable originals, norms; /* by ordinal; originals as they are stored (flat_stored.h) */
     stable rows;             /* u32 by ordinal */
     stable ordinals;         /* u32 by row: vectors before it, and ACTIVE_HAS_VECTOR */
     uint32_t count;          /* the writer's */

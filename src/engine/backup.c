@@ -189,14 +189,6 @@ static veer_status copy_streams(backup *self, veer_error *error)
 
 /* ---------------------------------------------------------------- rows of active segments */
 
-static uint64_t row_bytes(const schema *held, const active_row *row)
-{
-    uint64_t bytes = row->document_bytes;
-    for (size_t i = 0; i < held->fields_count; i++)
-        bytes += held->fields[i].dims * sizeof(float);
-    return bytes;
-}
-
 /* Makes the next record of the segment's living rows; none where there are no more. */
 static veer_status next_record(backup *self, const collection_version *from, veer_error *error)
 {
@@ -210,7 +202,7 @@ static veer_status next_record(backup *self, const collection_version *from, vee
     while (row < ref->rows && count < RECORD_ROWS_MAX && bytes < RECORD_BYTES_MAX) {
         if (self->bits) row = (uint32_t)bitset_next(self->bits, ref->rows, row);
         if (row >= ref->rows) break;
-        bytes += row_bytes(from->schema, active_row_at(ref->core->as.active, row));
+        bytes += record_row_bytes(from->schema, ref->core, row);
         rows[count++] = row++;
     }
     self->record_end = count > 0 ? row : ref->rows;

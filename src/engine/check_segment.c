@@ -266,15 +266,17 @@ static veer_status check_originals(segment_check *self, const segment_vectors *v
                                    const flat_space *space, veer_error *error)
 {
     uint32_t first = 0;
-    size_t dims = vectors->field->dims;
+    size_t row_bytes = field_row_bytes(vectors->field);
     while (first < vectors->count) {
-        const float *originals = NULL;
+        const uint8_t *originals = NULL;
         uint32_t given = 0, count = vectors->count - first < 256 ? vectors->count - first : 256;
         VEER_TRY(
             segment_vector_range(vectors, first, count, self->scratch, &originals, &given, error));
+        arena_mark mark = arena_save(self->scratch);
         for (uint32_t i = 0; i < given; i++) {
             char why[64];
-            const float *vector = originals + i * dims;
+            const float *vector = flat_restore(space, originals + i * row_bytes, self->scratch);
+            if (!vector) return error_nomem(error, "a check", row_bytes);
             uint32_t row = segment_vector_row(vectors, first + i);
             if (!flat_vector_valid(space, vector, why))
                 check_problem(self->report, "%s: the vector of row %u in field '%s' %s", self->name,
@@ -284,6 +286,7 @@ static veer_status check_originals(segment_check *self, const segment_vectors *v
                 check_problem(self->report,
                               "%s: the norm of row %u in field '%s' is not that of its vector",
                               self->name, row, vectors->field->name);
+            arena_restore(self->scratch, mark);
         }
         first += given;
         arena_reset(self->scratch);
@@ -301,11 +304,8 @@ static veer_status check_block(segment_check *self, const segment_vectors *vecto
     uint32_t left = codes->count - number * FLAT_BLOCK_ROWS;
     unsigned rows = left < FLAT_BLOCK_ROWS ? left : FLAT_BLOCK_ROWS;
     if (first + rows > vectors->count) return VEER_OK; /* newer rows fill it */
-    for (unsigned i = 0; i < rows; i++) {
-        uint32_t given = 0;
-        VEER_TRY(
-            segment_vector_range(vectors, first + i, 1, self->scratch, &list[i], &given, error));
-    }
+    for (unsigned i = 0; i < rows; i++)
+        VEER_TRY(segment_vector(vectors, first + i, self->scratch, &list[i], error));
     size_t bytes = flat_block_bytes(space);
     void *made = arena_array(self->scratch, 1, bytes);
     if (!made || flat_encode(space, codes->centre, list, rows, self->scratch, made) != VEER_OK)
@@ -357,16 +357,20 @@ static veer_status check_graph(segment_check *self, const segment_vectors *vecto
                   problem);
     arena_reset(self->scratch);
     uint32_t first = 0;
+    size_t row_bytes = field_row_bytes(vectors->field);
     while (first < graph->count) {
-        const float *originals = NULL;
+        const uint8_t *originals = NULL;
         uint32_t given = 0, count = graph->count - first < 256 ? graph->count - first : 256;
         VEER_TRY(
             segment_vector_range(vectors, first, count, self->scratch, &originals, &given, error));
+        arena_mark mark = arena_save(self->scratch);
         for (uint32_t i = 0; i < given; i++) {
             bool is_same = false;
-            if (graph_check_node(space, graph, first + i, originals + i * vectors->field->dims,
-                                 self->scratch, &is_same) != VEER_OK)
+            const float *vector = flat_restore(space, originals + i * row_bytes, self->scratch);
+            if (!vector || graph_check_node(space, graph, first + i, vector, self->scratch,
+                                            &is_same) != VEER_OK)
                 return error_nomem(error, "a check", 0);
+            arena_restore(self->scratch, mark);
             if (!is_same)
                 VEER_FAIL(error, VEER_E_CORRUPT,
                           "the graph of field '%s' has another vector at row %u",

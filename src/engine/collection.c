@@ -35,9 +35,11 @@ veer_status collection_state_adopt(collection_state *state, schema *schema, veer
         field *field = &schema->fields[i];
         if (field->type != FIELD_VECTOR) continue;
         flat_space **space = &state->spaces[field->vector_slot];
-        if (!*space)
+        if (!*space) {
             VEER_TRY(flat_space_new(state->database->allocator, field->dims, field->metric,
                                     space_seed(state, field), space, error));
+            flat_space_store(*space, field->storage);
+        }
         field->space = *space;
     }
     return VEER_OK;

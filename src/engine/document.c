@@ -217,11 +217,27 @@ static veer_status parse_vector(const field *field, yyjson_val *value, arena *ar
     return VEER_OK;
 }
 
-static veer_status check_vector(const field *field, const float *vector, veer_error *error)
+/* What is kept of a vector: itself, or in the arena what storing rounds it to. */
+static veer_status keep_vector(const field *field, const float *given, arena *arena,
+                               const float **kept, veer_error *error)
 {
     char why[64];
-    if (flat_vector_valid(field->space, vector, why)) return VEER_OK;
-    VEER_FAIL(error, VEER_E_VECTOR, "the vector of field '%s' %s", field->name, why);
+    if (field->storage != FLAT_F32) {
+        uint32_t element = 0;
+        float *rounded = arena_array(arena, field->dims, sizeof *rounded);
+        if (!rounded) return error_nomem(error, "a vector", field->dims * sizeof *rounded);
+        if (!flat_round(field->space, given, rounded, &element))
+            VEER_FAIL(error, VEER_E_VECTOR,
+                      "the vector of field '%s' holds %.9g at %u; f16 goes from -%u to %u",
+                      field->name, (double)given[element], element, FLAT_F16_MAX, FLAT_F16_MAX);
+        *kept = rounded;
+    } else {
+        *kept = given;
+    }
+    if (flat_vector_valid(field->space, *kept, why)) return VEER_OK;
+    bool is_rounding = *kept != given && flat_vector_valid(field->space, given, NULL);
+    VEER_FAIL(error, VEER_E_VECTOR, "the vector of field '%s' %s%s", field->name, why,
+              is_rounding ? ", rounded to f16" : "");
 }
 
 /* The JSON to keep: the object without its vector fields. */
@@ -270,8 +286,9 @@ static veer_status take_field(const schema *schema, const field *field, yyjson_v
     if (out->vectors[field->vector_slot])
         VEER_FAIL(error, VEER_E_INVALID,
                   "field '%s' has a vector in the JSON and another one beside it", field->name);
-    VEER_TRY(parse_vector(field, value, arena, &out->vectors[field->vector_slot], error));
-    return check_vector(field, out->vectors[field->vector_slot], error);
+    const float *given = NULL;
+    VEER_TRY(parse_vector(field, value, arena, &given, error));
+    return keep_vector(field, given, arena, &out->vectors[field->vector_slot], error);
 }
 
 static veer_status parse_fields(const schema *schema, yyjson_val *object, size_t number,
@@ -283,8 +300,8 @@ static veer_status parse_fields(const schema *schema, yyjson_val *object, size_t
         if (from->present && !(from->present[number / 8] >> (number % 8) & 1)) continue;
         const float *vector =
             (const float *)(const void *)(from->data + number * from->stride_bytes);
-        VEER_TRY(check_vector(from->field, vector, error));
-        out->vectors[from->field->vector_slot] = vector;
+        VEER_TRY(keep_vector(from->field, vector, arena, &out->vectors[from->field->vector_slot],
+                             error));
     }
     uint64_t seen[(VEER_FIELDS_MAX + 63) / 64] = {0};
     bool has_id = false;

@@ -1,6 +1,7 @@
 /* One document of a batch: checked against the schema and taken apart.
  *
- * What comes out lives in the arena (vectors given as binary stay where the caller has them). The stored JSON is
+ * What comes out lives in the arena (vectors given as binary stay where the caller has them, unless
+ * storing rounds them: what comes out is rounded). The stored JSON is
  * the document as given, minified, without its vector fields.
  */
 #ifndef VEER_ENGINE_DOCUMENT_H

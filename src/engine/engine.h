@@ -28,7 +28,7 @@
 #include "base/status.h"
 #include "engine/options.h"
 #include "filter/filter.h"
-#include "index/flat.h"
+#include "index/flat_stored.h"
 #include "platform/io.h"
 #include "platform/thread.h"
 #include "storage/packed.h"
@@ -62,6 +62,7 @@ typedef struct field {
     field_type type;
     uint32_t dims;        /* vector */
     veer_metric metric;   /* vector */
+    flat_storage storage; /* vector */
     field_model model;    /* vector */
     flat_space *space;    /* vector; of the collection, not of the schema */
     column_type column;   /* COLUMN_NONE: cannot be filtered by */
@@ -197,11 +198,19 @@ veer_status segment_vectors_open(const segment_ref *ref, const field *field, seg
 uint32_t segment_vector_row(const segment_vectors *vectors, uint32_t ordinal);
 /* ROW_NONE where the row has no vector. */
 uint32_t segment_vector_ordinal(const segment_vectors *vectors, uint32_t row);
-/* The originals of ordinals [first, first + count): *vectors is row-major, dims floats each, in place or
- * in `scratch`; as many as lie together are given (at least one): *given. */
+/* Bytes of an original as it is stored. */
+static inline size_t field_row_bytes(const field *field)
+{
+    return flat_stored_bytes(field->storage, field->dims);
+}
+/* The originals of ordinals [first, first + count), as they are stored (flat_stored.h), one behind the
+ * other, in place or in `scratch`; as many as lie together are given (at least one): *given. */
 veer_status segment_vector_range(const segment_vectors *vectors, uint32_t first, uint32_t count,
-                                 arena *scratch, const float **originals, uint32_t *given,
+                                 arena *scratch, const uint8_t **originals, uint32_t *given,
                                  veer_error *error);
+/* One original as f32, in place or in `scratch`. */
+veer_status segment_vector(const segment_vectors *vectors, uint32_t ordinal, arena *scratch,
+                           const float **original, veer_error *error);
 /* flat_inverse_norm of one original, remembered. 1 where the metric is not cosine. */
 float segment_vector_inverse_norm(const segment_vectors *vectors, uint32_t ordinal);
 

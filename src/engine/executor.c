@@ -56,6 +56,9 @@ static veer_status prepare_vectors(executor *run, veer_error *error)
     run->batch = arena_new(run->prepared, sizeof *run->batch);
     run->entries = arena_array(run->prepared, run->wanted, sizeof *run->entries);
     if (!run->batch || !run->entries) return error_nomem(error, "a search", sizeof *run->batch);
+    size_t work_bytes = flat_stored_work_bytes(run->space);
+    run->batch->work = arena_array(run->prepared, work_bytes, 1);
+    if (!run->batch->work) return error_nomem(error, "a search", work_bytes);
     run->batch->count = 0;
     return VEER_OK;
 }

@@ -47,12 +47,25 @@ typedef struct search_gap {
 
 /* Places for one batch. */
 typedef struct search_batch {
-    const float *vectors[EXECUTOR_BATCH];
+    void *work; /* flat_stored_work_bytes */
+    union {     /* by the field's storage */
+        const float *f32[EXECUTOR_BATCH];
+        const uint16_t *f16[EXECUTOR_BATCH];
+    } vectors;
     float norms[EXECUTOR_BATCH];
     float distances[EXECUTOR_BATCH];
     uint64_t keys[EXECUTOR_BATCH]; /* segment << 32 | row */
     size_t count;
 } search_batch;
+
+static inline void search_batch_vector(search_batch *batch, flat_storage storage,
+                                       const void *stored)
+{
+    if (storage == FLAT_F16)
+        batch->vectors.f16[batch->count] = stored;
+    else
+        batch->vectors.f32[batch->count] = stored;
+}
 
 typedef struct executor {
     veer_database *database;

@@ -15,11 +15,11 @@ veer_status executor_fetch(executor *run, uint32_t index, uint32_t ordinal, veer
 {
     const segment_vectors *vectors = &run->parts[index].vectors;
     search_batch *batch = run->batch;
-    const float *original = NULL;
+    const uint8_t *original = NULL;
     uint32_t given = 0;
     VEER_TRY(segment_vector_range(vectors, ordinal, 1, run->scratch, &original, &given, error));
     uint32_t row = vectors->dense ? ordinal : segment_vector_row(vectors, ordinal);
-    batch->vectors[batch->count] = original;
+    search_batch_vector(batch, vectors->field->storage, original);
     batch->norms[batch->count] = vectors->inverse_norms
                                      ? vectors->inverse_norms[ordinal]
                                      : segment_vector_inverse_norm(vectors, ordinal);
@@ -32,7 +32,8 @@ void executor_flush(executor *run, const flat_query *query, topk *heap, flat_can
 {
     search_batch *batch = run->batch;
     const float *norms = run->field->metric == VEER_METRIC_COSINE ? batch->norms : NULL;
-    flat_distances(run->space, query, batch->vectors, norms, batch->count, batch->distances);
+    flat_stored_distances(run->space, query, &batch->vectors, norms, batch->count, batch->work,
+                          batch->distances);
     for (size_t i = 0; i < batch->count; i++) {
         float distance = batch->distances[i];
         if (known) flat_candidates_known(known, distance);

@@ -219,17 +219,18 @@ static uint32_t ones_end(const uint64_t *live, uint32_t first, uint32_t end)
     return end;
 }
 
-static void add_to_batch(executor *run, uint32_t part, uint32_t first, const float *originals,
+static void add_to_batch(executor *run, uint32_t part, uint32_t first, const uint8_t *originals,
                          uint32_t count)
 {
     const segment_vectors *vectors = &run->parts[part].vectors;
     search_batch *batch = run->batch;
-    size_t dims = run->field->dims;
+    flat_storage storage = run->field->storage;
+    size_t row_bytes = field_row_bytes(run->field);
     bool has_norms = run->field->metric == VEER_METRIC_COSINE;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t ordinal = first + i;
         uint32_t row = vectors->dense ? ordinal : segment_vector_row(vectors, ordinal);
-        batch->vectors[batch->count] = originals + i * dims;
+        search_batch_vector(batch, storage, originals + i * row_bytes);
         batch->keys[batch->count] = (uint64_t)part << 32 | row;
         if (has_norms)
             batch->norms[batch->count] = vectors->inverse_norms
@@ -247,7 +248,7 @@ static veer_status compare_ones(executor *run, const flat_query *query, uint32_t
     while (first < end) {
         uint32_t room = EXECUTOR_BATCH - (uint32_t)run->batch->count, given = 0;
         uint32_t count = end - first < room ? end - first : room;
-        const float *originals = NULL;
+        const uint8_t *originals = NULL;
         VEER_TRY(segment_vector_range(&run->parts[part].vectors, first, count, run->scratch,
                                       &originals, &given, error));
         add_to_batch(run, part, first, originals, given);
@@ -265,7 +266,7 @@ static veer_status ask_for(executor *run, uint32_t part, uint32_t first, uint32_
 {
     while (first < end) {
         uint32_t given = end - first < EXECUTOR_BATCH ? end - first : EXECUTOR_BATCH;
-        const float *originals = NULL;
+        const uint8_t *originals = NULL;
         veer_status status = segment_vector_range(&run->parts[part].vectors, first, given,
                                                   run->scratch, &originals, &given, error);
         if (status != VEER_OK && status != VEER_PENDING) return status;

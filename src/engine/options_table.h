@@ -73,6 +73,9 @@
     ("cosine", "dot", "l2", "manhattan", "chebyshev", "canberra", "braycurtis", "hamming", \
      "jaccard")
 
+/* By flat_storage. */
+#define STORAGE_NAMES ("f32", "f16")
+
 /* veer_index_new's. */
 #define INDEX_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                            \
     INTEGER("", "dims", dims, 0, 8192, 0, "dimensions, 1-8192; has to be given")      \

@@ -21,6 +21,12 @@ static const char *const type_names[] = {
     }
 const char *const metric_names[METRICS] = WITH(NAMES_NINE, METRIC_NAMES);
 
+#define NAMES_TWO(a, b) \
+    {                   \
+        a, b            \
+    }
+const char *const storage_names[FLAT_STORAGES] = WITH(NAMES_TWO, STORAGE_NAMES);
+
 const char *field_type_name(field_type type)
 {
     return type >= FIELD_VECTOR && type <= FIELD_TIME ? type_names[type] : "unknown";
@@ -195,6 +201,7 @@ static void write_field(byte_writer *json, const field *f)
     if (f->type == FIELD_VECTOR) {
         json_unsigned(json, "dims", f->dims);
         json_string(json, "metric", metric_name(f->metric));
+        if (f->storage != FLAT_F32) json_string(json, "storage", storage_names[f->storage]);
         write_model(json, &f->model);
     }
     json_close(json, '}');

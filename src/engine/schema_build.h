@@ -12,5 +12,6 @@ column_type field_column(field_type type);
 #define METRICS (VEER_METRIC_JACCARD + 1u)
 extern const char *const metric_names[METRICS];
 const char *metric_name(veer_metric metric);
+extern const char *const storage_names[FLAT_STORAGES];
 
 #endif

@@ -1,7 +1,7 @@
 /* From JSON to a schema: what a caller gives, merged with what is stored, and the stored form.
  *
  * A caller's schema describes the stored one or adds to it. A field that both have must agree in
- * type, dims, metric and model, so that nobody searches with vectors of another space; fields that
+ * type, dims, metric, storage and model, so that nobody searches with vectors of another space; fields that
  * the caller leaves out stay; new ones get the next permanent ids. "version", "nextId" and "id",
  * which veer_collection_schema shows, are accepted from callers and ignored.
  *
@@ -23,7 +23,7 @@ typedef struct given_field {
     const char *name;
     size_t name_bytes;
     field field;
-    bool has_dims, has_metric, has_model, has_normalized, has_id;
+    bool has_dims, has_metric, has_storage, has_model, has_normalized, has_id;
 } given_field;
 
 typedef struct parser {
@@ -75,6 +75,15 @@ static veer_status parse_metric(parser *p, yyjson_val *value, given_field *given
     VEER_TRY(parse_word(p, value, given->name, "metric", metric_names, METRICS, &place));
     given->field.metric = (veer_metric)place;
     given->has_metric = true;
+    return VEER_OK;
+}
+
+static veer_status parse_storage(parser *p, yyjson_val *value, given_field *given)
+{
+    size_t place = 0;
+    VEER_TRY(parse_word(p, value, given->name, "storage", storage_names, FLAT_STORAGES, &place));
+    given->field.storage = (flat_storage)place;
+    given->has_storage = true;
     return VEER_OK;
 }
 
@@ -158,16 +167,17 @@ static veer_status parse_field_key(parser *p, yyjson_val *key, yyjson_val *value
     if (key_is(key, "type")) return parse_type(p, value, given);
     if (key_is(key, "dims")) return parse_dims(p, value, given);
     if (key_is(key, "metric")) return parse_metric(p, value, given);
+    if (key_is(key, "storage")) return parse_storage(p, value, given);
     if (key_is(key, "model")) return parse_model(p, value, given);
     if (key_is(key, "id")) return parse_id(p, value, given);
-    static const char *const names[] = {"type", "dims", "metric", "model"};
-    const char *nearest = options_nearest(yyjson_get_str(key), yyjson_get_len(key), names, 4);
+    static const char *const names[] = {"type", "dims", "metric", "storage", "model"};
+    const char *nearest = options_nearest(yyjson_get_str(key), yyjson_get_len(key), names, 5);
     if (nearest)
         FAIL(VEER_E_SCHEMA, "schema: field '%s' has an unknown key '%.64s'; did you mean '%s'?",
              given->name, yyjson_get_str(key), nearest);
     FAIL(VEER_E_SCHEMA,
          "schema: field '%s' has an unknown key '%.64s'; known are 'type', 'dims', 'metric', "
-         "'model'",
+         "'storage', 'model'",
          given->name, yyjson_get_str(key));
 }
 
@@ -201,10 +211,11 @@ static veer_status parse_field(parser *p, yyjson_val *key, yyjson_val *object, g
     bool is_vector = given->field.type == FIELD_VECTOR;
     if (is_vector && !given->has_dims)
         FAIL(VEER_E_SCHEMA, "schema: vector field '%s' has no 'dims'", given->name);
-    const char *extra = given->has_dims     ? "dims"
-                        : given->has_metric ? "metric"
-                        : given->has_model  ? "model"
-                                            : NULL;
+    const char *extra = given->has_dims      ? "dims"
+                        : given->has_metric  ? "metric"
+                        : given->has_storage ? "storage"
+                        : given->has_model   ? "model"
+                                             : NULL;
     if (!is_vector && extra)
         FAIL(VEER_E_SCHEMA, "schema: field '%s' of type %s takes no '%s'", given->name,
              field_type_name(given->field.type), extra);
@@ -252,6 +263,9 @@ static veer_status compare_field(parser *p, const given_field *given, const fiel
     if (given->has_metric && given->field.metric != stored->metric)
         FAIL(VEER_E_SCHEMA, "schema: field '%s' is stored with metric %s, not %s", stored->name,
              metric_name(stored->metric), metric_name(given->field.metric));
+    if (given->has_storage && given->field.storage != stored->storage)
+        FAIL(VEER_E_SCHEMA, "schema: field '%s' is stored with storage %s, not %s", stored->name,
+             storage_names[stored->storage], storage_names[given->field.storage]);
     return compare_model(p, given, stored);
 }
 

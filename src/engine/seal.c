@@ -554,21 +554,34 @@ uint32_t builder_vectors_now(const builder *builder, const field *field, uint32_
     return left < most ? left : most;
 }
 
-veer_status builder_originals(builder *builder, uint32_t first, uint32_t count,
-                              const float **vectors, veer_error *error)
+/* Up to `count` originals from new ordinal `first`, as they are stored. */
+static veer_status stored_originals(builder *builder, uint32_t first, uint32_t count,
+                                    const uint8_t **stored, veer_error *error)
 {
     bool waits = false;
     for (uint32_t i = 0; i < count; i++) {
         build_place from = builder->ordinals[first + i];
         uint32_t given;
         veer_status status = segment_vector_range(&builder->vectors[from.part], from.row, 1,
-                                                  &builder->scratch, &vectors[i], &given, error);
+                                                  &builder->scratch, &stored[i], &given, error);
         if (status == VEER_PENDING)
             waits = true;
         else
             VEER_TRY(status);
     }
     return waits ? VEER_PENDING : VEER_OK;
+}
+
+veer_status builder_originals(builder *builder, const field *field, uint32_t first, uint32_t count,
+                              const float **vectors, veer_error *error)
+{
+    const uint8_t *stored[FLAT_BLOCK_ROWS];
+    VEER_TRY(stored_originals(builder, first, count, stored, error));
+    for (uint32_t i = 0; i < count; i++) {
+        vectors[i] = flat_restore(field->space, stored[i], &builder->scratch);
+        if (!vectors[i]) return error_nomem(error, "a vector", field->dims * sizeof(float));
+    }
+    return VEER_OK;
 }
 
 /* The next originals or norms; *done: the section is there. A vector is given once: what waits
@@ -581,21 +594,20 @@ static veer_status put_vectors(builder *builder, const field *field, bool *done,
                            norms ? SEGMENT_BLOCK_BYTES : SEGMENT_ORIGINALS_BLOCK_BYTES, error));
     uint32_t left = builder_vectors_now(builder, field, BUILD_FLOATS_A_STEP);
     while (left > 0) {
-        const float *vectors[FLAT_BLOCK_ROWS];
+        const uint8_t *stored[FLAT_BLOCK_ROWS];
         float inverse[FLAT_BLOCK_ROWS];
         uint32_t n = left < FLAT_BLOCK_ROWS ? left : FLAT_BLOCK_ROWS;
         for (uint32_t i = 0; norms && i < n; i++) {
             build_place from = builder->ordinals[builder->position + i];
             inverse[i] = segment_vector_inverse_norm(&builder->vectors[from.part], from.row);
         }
-        if (!norms) VEER_TRY(builder_originals(builder, builder->position, n, vectors, error));
+        if (!norms) VEER_TRY(stored_originals(builder, builder->position, n, stored, error));
         if (norms) {
             VEER_TRY(segment_writer_put(builder->writer, inverse, n * sizeof(float), error));
             builder->position += n;
         }
         for (uint32_t i = 0; !norms && i < n; i++) {
-            VEER_TRY(segment_writer_put(builder->writer, vectors[i], field->dims * sizeof(float),
-                                        error));
+            VEER_TRY(segment_writer_put(builder->writer, stored[i], field_row_bytes(field), error));
             builder->position++;
             builder->done_work++;
         }

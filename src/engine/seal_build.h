@@ -102,8 +102,9 @@ veer_status builder_list_vectors(builder *builder, const field *field, bool *don
 /* How many of the field's vectors, from `position` on, a step handles at `floats` values a step:
  * whole multiples of 32, or what is left. */
 uint32_t builder_vectors_now(const builder *builder, const field *field, uint32_t floats);
-/* Up to `count` originals from new ordinal `first`: pointers, valid until the scratch is reset. */
-veer_status builder_originals(builder *builder, uint32_t first, uint32_t count,
+/* `count` originals, at most 32, from new ordinal `first`: pointers, valid until the scratch is
+ * reset. */
+veer_status builder_originals(builder *builder, const field *field, uint32_t first, uint32_t count,
                               const float **vectors, veer_error *error);
 /* Whether the entry has the stream already. */
 bool builder_has(const builder *builder, uint32_t kind, uint32_t field);

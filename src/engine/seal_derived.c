@@ -71,7 +71,7 @@ veer_status builder_sum_step(builder *builder, const field *field, bool *done, v
     while (left > 0) {
         const float *vectors[FLAT_BLOCK_ROWS];
         uint32_t n = left < FLAT_BLOCK_ROWS ? left : FLAT_BLOCK_ROWS;
-        VEER_TRY(builder_originals(builder, builder->position, n, vectors, error));
+        VEER_TRY(builder_originals(builder, field, builder->position, n, vectors, error));
         for (uint32_t i = 0; i < n; i++)
             flat_sum_add(field->space, vectors[i], builder->sum);
         builder->position += n;
@@ -95,7 +95,7 @@ static veer_status blocks_step(builder *builder, const field *field, veer_error 
     while (left > 0) {
         const float *vectors[FLAT_BLOCK_ROWS];
         uint32_t n = left < FLAT_BLOCK_ROWS ? left : FLAT_BLOCK_ROWS;
-        VEER_TRY(builder_originals(builder, builder->position, n, vectors, error));
+        VEER_TRY(builder_originals(builder, field, builder->position, n, vectors, error));
         if (flat_encode(field->space, builder->centre, vectors, n, &builder->scratch, block) !=
             VEER_OK)
             return error_nomem(error, "codes", block_bytes);

@@ -55,7 +55,7 @@ static veer_status give_vectors(builder *builder, const field *field, bool *done
     while (left > 0) {
         const float *vectors[FLAT_BLOCK_ROWS];
         uint32_t n = left < FLAT_BLOCK_ROWS ? left : FLAT_BLOCK_ROWS;
-        VEER_TRY(builder_originals(builder, builder->position, n, vectors, error));
+        VEER_TRY(builder_originals(builder, field, builder->position, n, vectors, error));
         for (uint32_t i = 0; i < n; i++) {
             if (builder->phase == GRAPH_MEASURE_VECTORS)
                 graph_builder_measure(builder->graph, vectors[i]);

@@ -79,8 +79,8 @@ static veer_status check_vectors(sealed *sealed, const schema *schema, veer_erro
         const field *field = schema_field_by_id(schema, section.field);
         if (!field || field->type != FIELD_VECTOR)
             return corrupt(sealed, error, "it has vectors of a field that is not in the schema");
-        if (section.bytes % (field->dims * 4ull) != 0 ||
-            section.bytes / (field->dims * 4ull) > sealed->entry.rows)
+        if (section.bytes % field_row_bytes(field) != 0 ||
+            section.bytes / field_row_bytes(field) > sealed->entry.rows)
             return corrupt(sealed, error, "a section of vectors has the wrong length");
     }
     return VEER_OK;
@@ -244,7 +244,7 @@ bool sealed_wants_graph(const sealed *sealed, const schema *schema, uint64_t row
         segment_section section;
         if (field_has_codes(field) &&
             segment_find(sealed->base, SECTION_ORIGINALS, field->id, &section) &&
-            section.bytes / (field->dims * 4ull) >= rows && !sealed_has_graph(sealed, field))
+            section.bytes / field_row_bytes(field) >= rows && !sealed_has_graph(sealed, field))
             return true;
     }
     return false;
@@ -286,7 +286,7 @@ static veer_status load_vectors(sealed *sealed, const field *field, sealed_vecto
     made->field_id = field->id;
     if (!segment_find(sealed->base, SECTION_ORIGINALS, field->id, &section)) return VEER_OK;
     made->originals = section.index;
-    made->count = (uint32_t)(section.bytes / (field->dims * 4ull));
+    made->count = (uint32_t)(section.bytes / field_row_bytes(field));
     if (segment_find(sealed->base, SECTION_PRESENCE, field->id, &section)) {
         if (section.bytes != (sealed->entry.rows + 7ull) / 8)
             return corrupt(sealed, error, "a presence bitmap has the wrong length");
@@ -397,7 +397,7 @@ uint32_t segment_vector_ordinal(const segment_vectors *vectors, uint32_t row)
 #define RANGE_COPY_BYTES (64u << 10) /* at a time, where the stream is not mapped */
 
 veer_status segment_vector_range(const segment_vectors *vectors, uint32_t first, uint32_t count,
-                                 arena *scratch, const float **originals, uint32_t *given,
+                                 arena *scratch, const uint8_t **originals, uint32_t *given,
                                  veer_error *error)
 {
     if (vectors->active) {
@@ -409,13 +409,24 @@ veer_status segment_vector_range(const segment_vectors *vectors, uint32_t first,
         return VEER_OK;
     }
     segment *base = vectors->core->as.sealed->base;
-    size_t row_bytes = vectors->field->dims * sizeof(float);
+    size_t row_bytes = field_row_bytes(vectors->field);
     uint32_t most = segment_is_mapped(base) ? count : (uint32_t)(RANGE_COPY_BYTES / row_bytes);
     if (most == 0) most = 1;
     if (most > count) most = count;
     *given = most;
     return segment_read(base, vectors->originals, (uint64_t)first * row_bytes, most * row_bytes,
                         scratch, (const void **)originals, error);
+}
+
+veer_status segment_vector(const segment_vectors *vectors, uint32_t ordinal, arena *scratch,
+                           const float **original, veer_error *error)
+{
+    const uint8_t *stored = NULL;
+    uint32_t given = 0;
+    VEER_TRY(segment_vector_range(vectors, ordinal, 1, scratch, &stored, &given, error));
+    *original = flat_restore(vectors->field->space, stored, scratch);
+    if (!*original) return error_nomem(error, "a vector", vectors->field->dims * sizeof(float));
+    return VEER_OK;
 }
 
 float segment_vector_inverse_norm(const segment_vectors *vectors, uint32_t ordinal)

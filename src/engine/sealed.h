@@ -23,7 +23,7 @@ enum {
     SECTION_ID_MAP_TAGS = 5, /* u16 a slot */
     SECTION_LSNS = 6,        /* u64 a row */
     SECTION_TIMES = 7,       /* i64 a row: when it was written, ms */
-    SECTION_ORIGINALS = 8,   /* field; f32 x dims a vector */
+    SECTION_ORIGINALS = 8,   /* field; vectors as they are stored (flat_stored.h) */
     SECTION_NORMS = 9,       /* field; f32 a vector: inverse norms, cosine only */
     SECTION_PRESENCE = 10,   /* field; bitmap over rows; absent where all rows have a vector */
     SECTION_CENTRE = 20,     /* codes stream, field; f32 x padded dims */

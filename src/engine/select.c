@@ -141,8 +141,7 @@ static veer_status write_vector(const segment_vectors *vectors, const field *wan
     uint32_t ordinal = segment_vector_ordinal(vectors, row);
     if (ordinal == ROW_NONE) return VEER_OK;
     const float *values = NULL;
-    uint32_t given = 0;
-    VEER_TRY(segment_vector_range(vectors, ordinal, 1, scratch, &values, &given, error));
+    VEER_TRY(segment_vector(vectors, ordinal, scratch, &values, error));
     json_open(to, wanted->name, '[');
     for (uint32_t i = 0; i < wanted->dims; i++)
         json_float(to, NULL, values[i]);

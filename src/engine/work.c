@@ -117,10 +117,11 @@ static veer_status relog(veer_database *database, const collection_version *coll
     }
     uint32_t row = 0;
     while (row < ref->rows) {
-        size_t count = 0, bytes = 0;
+        size_t count = 0;
+        uint64_t bytes = 0;
         for (; row < ref->rows && bytes < RELOG_RECORD_BYTES; row++) {
             if (tombstones_has(ref->dead, row)) continue;
-            bytes += active_row_at(ref->core->as.active, row)->document_bytes;
+            bytes += record_row_bytes(collection->schema, ref->core, row);
             rows[count++] = row;
         }
         if (count == 0) break;

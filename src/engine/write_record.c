@@ -122,6 +122,14 @@ veer_status record_upsert(arena *arena, const schema *schema, uint32_t collectio
     return VEER_OK;
 }
 
+uint64_t record_row_bytes(const schema *schema, const segment_core *core, uint32_t row)
+{
+    uint64_t bytes = active_row_at(core->as.active, row)->document_bytes;
+    for (size_t i = 0; i < schema->fields_count; i++)
+        bytes += schema->fields[i].dims * sizeof(float);
+    return bytes;
+}
+
 veer_status record_rows(arena *arena, const schema *schema, uint32_t collection, segment_core *core,
                         const uint32_t *rows, size_t count, store_append_record *out,
                         veer_error *error)
@@ -148,9 +156,10 @@ veer_status record_rows(arena *arena, const schema *schema, uint32_t collection,
             active_vectors *from = atomic_load(&active->vectors[slot]);
             if (!from) continue;
             uint32_t ordinal = *(const uint32_t *)stable_at(&from->ordinals, rows[i]);
-            if (ordinal & ACTIVE_HAS_VECTOR)
-                documents[i].vectors[slot] =
-                    stable_at(&from->originals, ordinal & ~ACTIVE_HAS_VECTOR);
+            if (!(ordinal & ACTIVE_HAS_VECTOR)) continue;
+            const void *stored = stable_at(&from->originals, ordinal & ~ACTIVE_HAS_VECTOR);
+            documents[i].vectors[slot] = flat_restore(from->space, stored, arena);
+            if (!documents[i].vectors[slot]) return error_nomem(error, "a log record", from->dims);
         }
     }
     return record_upsert(arena, schema, collection, list, count, 0, stamps, out, error);

@@ -29,6 +29,10 @@ veer_status record_rows(arena *arena, const schema *schema, uint32_t collection,
                         segment_core *active, const uint32_t *rows, size_t count,
                         store_append_record *out, veer_error *error);
 
+/* What a row of an active segment takes in a record, about: vectors lie there as f32, and every field
+ * counts. */
+uint64_t record_row_bytes(const schema *schema, const segment_core *active, uint32_t row);
+
 typedef struct record_id {
     const char *id;
     size_t bytes;

@@ -2,7 +2,7 @@
 #ifndef VEER_INDEX_FLAT_INTERNAL_H
 #define VEER_INDEX_FLAT_INTERNAL_H
 
-#include "index/flat.h"
+#include "index/flat_stored.h"
 #include "kernels/kernels.h"
 #include "math/rotation.h"
 #include "quant/rabitq.h"
@@ -11,6 +11,7 @@ struct flat_space {
     const veer_allocator *allocator;
     veer_metric metric;
     uint32_t dims, padded;
+    flat_storage storage;
     const kernels *kernels;
     rotation rotation; /* empty where there are no codes */
     rabitq quantizer;
@@ -29,5 +30,8 @@ struct flat_query {
 
 /* Writes the vector, normalised under cosine and padded with zeros, to `padded_vector`. */
 void flat_prepare(const flat_space *space, const float *vector, float *padded_vector);
+/* Distances from a query's products with n rows, in place, under dot and cosine. */
+void flat_finish_products(const flat_space *space, const float *inverse_norms, size_t n,
+                          float *distances);
 
 #endif

@@ -74,6 +74,15 @@ void flat_query_centre(flat_query *q, const float *centre)
     q->centres++;
 }
 
+void flat_finish_products(const flat_space *s, const float *inverse_norms, size_t n,
+                          float *distances)
+{
+    for (size_t i = 0; i < n; i++) {
+        distances[i] =
+            s->metric == VEER_METRIC_DOT ? -distances[i] : 1 - distances[i] * inverse_norms[i];
+    }
+}
+
 void flat_distances(const flat_space *s, const flat_query *q, const float *const *vectors,
                     const float *inverse_norms, size_t n, float *distances)
 {
@@ -87,11 +96,5 @@ void flat_distances(const flat_space *s, const flat_query *q, const float *const
         return;
     }
     s->kernels->dot_rows(q->original, vectors, n, s->dims, distances);
-    if (s->metric == VEER_METRIC_DOT) {
-        for (size_t i = 0; i < n; i++)
-            distances[i] = -distances[i];
-    } else {
-        for (size_t i = 0; i < n; i++)
-            distances[i] = 1 - distances[i] * inverse_norms[i];
-    }
+    flat_finish_products(s, inverse_norms, n, distances);
 }

@@ -25,14 +25,14 @@ static void build(const veer_io *io)
     veer_collection *collection = NULL;
     veer_error error;
     check(veer_open(NULL, io, "{\"create\":true}", NULL, &database, &error), &error);
-    check(
-        veer_collection_open(database, "c",
-                             "{\"fields\":{\"v\":{\"type\":\"vector\",\"dims\":20},\"w\":{\"type\":"
-                             "\"vector\",\"dims\":5,\"metric\":\"l2\"},\"tag\":{\"type\":"
-                             "\"keyword\"},\"n\":{\"type\":\"number\"},\"b\":{\"type\":\"bool\"},"
-                             "\"t\":{\"type\":\"time\"}}}",
-                             &collection, &error),
-        &error);
+    check(veer_collection_open(
+              database, "c",
+              "{\"fields\":{\"v\":{\"type\":\"vector\",\"dims\":20},\"w\":{\"type\":"
+              "\"vector\",\"dims\":5,\"metric\":\"l2\",\"storage\":\"f16\"},\"tag\":{\"type\":"
+              "\"keyword\"},\"n\":{\"type\":\"number\"},\"b\":{\"type\":\"bool\"},"
+              "\"t\":{\"type\":\"time\"}}}",
+              &collection, &error),
+          &error);
     rng random;
     rng_init(&random, 1);
     byte_writer json;

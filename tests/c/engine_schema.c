@@ -599,6 +599,21 @@ static void test_schema_refusals(void **state)
         {"{\"fields\":{\"a\":{\"type\":\"vector\",\"dims\":4,\"metric\":\"l1\"}}}",
          VEER_E_SCHEMA,
          {"'a'", "'l1'", "cosine, dot, l2, manhattan", "hamming or jaccard"}},
+        {"{\"fields\":{\"a\":{\"type\":\"vector\",\"dims\":4,\"storage\":\"f8\"}}}",
+         VEER_E_SCHEMA,
+         {"'storage'", "'a'", "'f8'", "f32 or f16"}},
+        {"{\"fields\":{\"a\":{\"type\":\"vector\",\"dims\":4,\"storage\":true}}}",
+         VEER_E_SCHEMA,
+         {"'storage'", "'a'", "a string, not"}},
+        {"{\"fields\":{\"a\":{\"type\":\"vector\",\"dims\":4,\"storag\":\"f16\"}}}",
+         VEER_E_SCHEMA,
+         {"'storag'", "'storage'?"}},
+        {"{\"fields\":{\"a\":{\"type\":\"text\",\"storage\":\"f16\"}}}",
+         VEER_E_SCHEMA,
+         {"'storage'", "'a'", "text"}},
+        {"{\"fields\":{\"v\":{\"type\":\"vector\",\"dims\":4,\"storage\":\"f16\"}}}",
+         VEER_E_SCHEMA,
+         {"'v'", "storage f32", "f16"}},
         {"{\"fields\":{\"a\":{\"type\":\"vector\",\"dims\":4,\"model\":{\"x\":1}}}}",
          VEER_E_SCHEMA,
          {"'a'", "'x'"}},
@@ -687,6 +702,8 @@ static void test_schema_damage(void **state)
         "{\"version\":0,\"nextId\":1,\"fields\":{}}",
         "{\"version\":1,\"nextId\":3,\"fields\":{\"a\":{\"id\":1,\"type\":\"bool\"},\"b\":{\"id\":1,\"type\":\"bool\"}}}",
         "{\"version\":-1,\"nextId\":1,\"fields\":{}}",
+        "{\"version\":1,\"nextId\":2,\"fields\":{\"a\":{\"id\":1,\"type\":\"vector\",\"dims\":3,"
+        "\"metric\":\"l2\",\"storage\":\"f17\"}}}",
     };
     (void)state;
     for (size_t i = 0; i < TEST_COUNT(bad); i++) {

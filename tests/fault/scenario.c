@@ -9,8 +9,8 @@
 #define PENDING_ROUNDS 20000
 
 static const char schema[] =
-    "{\"fields\":{\"v\":{\"type\":\"vector\",\"dims\":12,\"metric\":\"l2\"},\"tag\":{\"type\":"
-    "\"keyword\"},\"year\":{\"type\":\"number\"}}}";
+    "{\"fields\":{\"v\":{\"type\":\"vector\",\"dims\":12,\"metric\":\"l2\"},\"h\":{\"type\":"
+    "\"vector\",\"dims\":12,\"metric\":\"l2\",\"storage\":\"f16\"},\"tag\":{\"type\":\"keyword\"},\"year\":{\"type\":\"number\"}}}";
 
 /* Repeats a call while it has to wait. */
 #define WAIT(status, call)                                            \
@@ -44,6 +44,7 @@ static void state_after(int j, int serial[SCENARIO_IDS])
         }
 }
 
+/* Exact in 16 bits as well. */
 static void fill_vector(int j, int i, float *vector)
 {
     for (int d = 0; d < DIMS; d++)
@@ -70,15 +71,16 @@ static veer_status transact(scenario *scenario, veer_database *database,
         if (what == 2) d += (size_t)sprintf(ids + d, "%s\"a%d\"", deletes++ ? "," : "", i);
     }
     sprintf(ids + d, "]");
-    veer_vectors with = {.data = vectors, .dims = DIMS};
+    const veer_vectors with[] = {{.field = "v", .data = vectors, .dims = DIMS},
+                                 {.field = "h", .data = vectors, .dims = DIMS}};
     veer_operation operations[2] = {
         {.collection = collection,
          .kind = VEER_WRITE_UPSERT,
          .documents = documents,
          .documents_bytes = n,
          .count = puts,
-         .vectors = &with,
-         .vectors_count = 1},
+         .vectors = with,
+         .vectors_count = 2},
         {.collection = collection, .kind = VEER_WRITE_DELETE, .documents = ids}};
     veer_status status;
     (void)scenario;
@@ -192,14 +194,17 @@ static bool read_state(veer_collection *collection, int serial[SCENARIO_IDS], ve
 static bool search_state(veer_collection *collection, const int serial[SCENARIO_IDS],
                          veer_error *error)
 {
-    static const char *const requests[] = {"{\"k\":40,\"exact\":true,\"select\":false}",
-                                           "{\"k\":40,\"recall\":1,\"select\":false}"};
+    static const char *const requests[] = {
+        "{\"vector\":\"v\",\"k\":40,\"exact\":true,\"select\":false}",
+        "{\"vector\":\"v\",\"k\":40,\"recall\":1,\"select\":false}",
+        "{\"vector\":\"h\",\"k\":40,\"exact\":true,\"select\":false}",
+        "{\"vector\":\"h\",\"k\":40,\"recall\":1,\"select\":false}"};
     float query[DIMS], vector[DIMS];
     int live = 0;
     fill_vector(5, 5, query);
     for (int i = 0; i < SCENARIO_IDS; i++)
         live += serial[i] != 0;
-    for (int r = 0; r < 2; r++) {
+    for (int r = 0; r < 4; r++) {
         veer_results *results = NULL;
         if (veer_search(collection, NULL, requests[r], query, 1, DIMS, NULL, &results, error) !=
             VEER_OK)
