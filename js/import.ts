@@ -12,8 +12,9 @@ function fieldsOf(stored: unknown): { schema: Schema; orderBy: string | undefine
     orderBy?: string;
   };
   const schema: Record<string, Field> = {};
-  for (const [name, { type, dims, metric, model }] of Object.entries(fields)) {
-    const field = type === 'vector' ? { type, dims, metric, model: model ?? undefined } : { type };
+  for (const [name, { type, dims, metric, storage, model }] of Object.entries(fields)) {
+    const field =
+      type === 'vector' ? { type, dims, metric, storage, model: model ?? undefined } : { type };
     schema[name] = field as unknown as Field;
   }
   return { schema, orderBy };

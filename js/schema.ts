@@ -8,6 +8,7 @@ import type {
   Metric,
   NumberField,
   Schema,
+  VectorStorage,
   TextField,
   TimeField,
   VectorField,
@@ -28,18 +29,27 @@ const metrics: readonly Metric[] = [
   'jaccard',
 ];
 
+const storages: readonly VectorStorage[] = ['f32', 'f16'];
+
 export function vector(dims: number, options: VectorFieldOptions = {}): VectorField {
   if (typeof dims !== 'number') throw typeError('dims', dims, 'a number');
   if (!Number.isInteger(dims) || dims < 1 || dims > DIMS_MAX) {
     throw rangeError('dims', dims, `an integer from 1 to ${DIMS_MAX}`);
   }
-  const { metric = 'cosine', model } = options;
+  const { metric = 'cosine', storage, model } = options;
   if (!metrics.includes(metric)) {
     throw rangeError('metric', metric, `one of ${metrics.map((m) => `'${m}'`).join(', ')}`);
   }
-  return model === undefined
-    ? { type: 'vector', dims, metric }
-    : { type: 'vector', dims, metric, model };
+  if (storage !== undefined && !storages.includes(storage)) {
+    throw rangeError('storage', storage, `one of ${storages.map((s) => `'${s}'`).join(', ')}`);
+  }
+  return {
+    type: 'vector',
+    dims,
+    metric,
+    ...(storage === undefined ? {} : { storage }),
+    ...(model === undefined ? {} : { model }),
+  };
 }
 
 export const text = (): TextField => ({ type: 'text' });

@@ -323,12 +323,18 @@ VEER_API veer_status veer_recovery_report(veer_database *database, veer_buffer *
 /* Opens the collection `name`. `schema` (JSON) makes it where it does not exist; where it does,
  * it must describe the stored schema or add fields to it, else VEER_E_SCHEMA. NULL opens an
  * existing one only, else VEER_E_NOTFOUND. Schema:
- *   {"fields": {"embedding": {"type": "vector", "dims": 384, "metric": "cosine",
+ *   {"fields": {"embedding": {"type": "vector", "dims": 384, "metric": "cosine", "storage": "f32",
  *                             "model": {"name": ..., "revision": ..., "normalized": true}},
  *               "title": {"type": "text"}, "tag": {"type": "keyword"},
  *               "year": {"type": "number"}, "draft": {"type": "bool"},
  *               "published": {"type": "time"}},
  *    "orderBy": "published"}          (optional; a time field)
+ * "storage" says how the field's vectors are kept:
+ *   f32   as they are given (default; not shown in the stored schema)
+ *   f16   each element rounded to the nearest 16-bit float, ties to even, when it is written: 2 bytes
+ *         an element. Distances are of the rounded vectors, before sealing as after it, and reading
+ *         returns them. An element that would become infinite, from 65520 on, is VEER_E_VECTOR, and
+ *         so is under cosine a vector that is rounded to zeros. Queries are not rounded.
  * Close with veer_collection_close. */
 VEER_API veer_status veer_collection_open(veer_database *database, const char *name,
                                           const char *schema, veer_collection **collection,

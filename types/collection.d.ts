@@ -223,6 +223,8 @@ export interface StoredSchema {
       readonly id: number;
       readonly dims?: number;
       readonly metric?: string;
+      /** Not there: `f32`. */
+      readonly storage?: string;
       readonly [key: string]: unknown;
     };
   };

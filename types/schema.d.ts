@@ -21,6 +21,15 @@ export type Metric =
   | 'hamming'
   | 'jaccard';
 
+/**
+ * How a field's vectors are kept. `f32`: as they are given. `f16`: each element is rounded to the
+ * nearest 16-bit float (11 bits of precision) when it is written, which halves what they take and
+ * what a search reads of them; searches compare the rounded vectors, and reading returns them. An
+ * element beyond 65504, and under `cosine` a vector whose elements all round to 0, is refused
+ * (`VECTOR`). Queries are not rounded.
+ */
+export type VectorStorage = 'f32' | 'f16';
+
 /** What made a field's vectors; vectors of another model are refused (`MODEL`). */
 export interface VectorModel {
   readonly name: string;
@@ -28,11 +37,13 @@ export interface VectorModel {
   readonly normalized?: boolean;
 }
 
-/** float32 vectors of 1-8192 dimensions. */
+/** Vectors of 1-8192 dimensions, given and returned as float32. */
 export interface VectorField {
   readonly type: 'vector';
   readonly dims: number;
   readonly metric: Metric;
+  /** Not there: `f32`. */
+  readonly storage?: VectorStorage;
   readonly model?: VectorModel;
 }
 /** Text; stored, not searched yet. */
@@ -81,10 +92,12 @@ export type AnySchema = {
 export interface VectorFieldOptions {
   /** Default `cosine`. */
   readonly metric?: Metric;
+  /** Default `f32`. */
+  readonly storage?: VectorStorage | undefined;
   readonly model?: VectorModel;
 }
 
-/** A vector field: `vector(384, {metric: 'cosine'})`. */
+/** A vector field: `vector(384, {metric: 'cosine', storage: 'f16'})`. */
 export declare function vector(dims: number, options?: VectorFieldOptions): VectorField;
 export declare function text(): TextField;
 export declare function keyword(): KeywordField;

@@ -15,6 +15,7 @@ enum { SCHEMA_BYTES_MAX = 1 << 20 }; /* arbitrary: 256 fields take a few KB */
 typedef struct create_options {
     uint64_t dims;
     const char *metric;
+    const char *storage;
     const char *collection;
     const char *field;
     const char *schema;
@@ -26,6 +27,8 @@ static const cli_option options_table[] = {
      "dimensions of the vector field"},
     {"metric", 'm', CLI_CHOICE, offsetof(create_options, metric), CLI_METRICS, 0, 0,
      "how vectors are compared (default cosine)"},
+    {"storage", 0, CLI_CHOICE, offsetof(create_options, storage), CLI_STORAGES, 0, 0,
+     "how vectors are kept (default f32)"},
     {"collection", 'c', CLI_TEXT, offsetof(create_options, collection), "NAME", 0, 0,
      "name of the collection (default " CLI_DEFAULT_COLLECTION ")"},
     {"field", 'f', CLI_TEXT, offsetof(create_options, field), "NAME", 0, 0,
@@ -40,9 +43,10 @@ static int check(const cli_context *cli, const create_options *options)
     if (options->schema == NULL && options->dims == 0) {
         return cli_usage(cli, "give --dims N, or --schema FILE for more fields than one");
     }
-    if (options->schema != NULL &&
-        (options->dims != 0 || options->metric != NULL || options->field != NULL)) {
-        return cli_usage(cli, "--schema says the fields; leave out --dims, --metric and --field");
+    if (options->schema != NULL && (options->dims != 0 || options->metric != NULL ||
+                                    options->storage != NULL || options->field != NULL)) {
+        return cli_usage(
+            cli, "--schema says the fields; leave out --dims, --metric, --storage and --field");
     }
     return CLI_OK;
 }
@@ -82,7 +86,7 @@ static int run(cli_context *cli, int argc, char **argv)
     if (options.schema == NULL) {
         cli_simple_schema(&schema, options.field != NULL ? options.field : CLI_DEFAULT_FIELD,
                           (uint32_t)options.dims,
-                          options.metric != NULL ? options.metric : "cosine");
+                          options.metric != NULL ? options.metric : "cosine", options.storage);
     } else if (source_read_all(options.schema, SCHEMA_BYTES_MAX, &schema, &error) != VEER_OK) {
         code = cli_fail(cli, &error);
     }
@@ -113,19 +117,22 @@ static int run(cli_context *cli, int argc, char **argv)
 const cli_command command_create = {
     .name = "create",
     .summary = "make a database, or one more collection in it",
-    .usage = "DB --dims N [--metric METRIC] [--collection NAME] [--field NAME]\n"
+    .usage = "DB --dims N [--metric METRIC] [--storage STORAGE] [--field NAME]\n"
              "DB --schema FILE [--collection NAME]",
     .description =
         "Makes the database DB (a folder) where there is none, and in it a collection of "
         "documents. With --dims the collection has one vector field; documents may have any "
         "other keys, which are stored and returned but not indexed.\n\n"
-        "With --schema, a JSON file names every field and its type: vector (dims, metric), text, "
-        "keyword, number, bool, time. Filters work on keyword, number, bool and time fields.\n\n"
+        "With --schema, a JSON file names every field and its type: vector (dims, metric, "
+        "storage), text, keyword, number, bool, time. Filters work on keyword, number, bool and time fields.\n\n"
         "Metrics: cosine, dot and l2 (squared Euclidean) are searched by codes and graphs. "
         "manhattan (sum of |a - b|), chebyshev (the largest |a - b|), canberra (sum of "
         "|a - b| / (|a| + |b|)), braycurtis (sum of |a - b| / sum of |a + b|), hamming (elements "
         "that differ) and jaccard (of the elements that are not 0, the share that only one of the "
         "two has) are always searched exactly, by comparing every vector.\n\n"
+        "Storage: f32 keeps vectors as they are given. f16 rounds each element to the nearest "
+        "16-bit float when it is written: half of the bytes on storage and half of what a search "
+        "reads of originals, 11 bits of precision, elements up to 65504.\n\n"
         "A collection that exists already is an error [EXISTS] and stays as it is.",
     .examples =
         "veer create pages.veer --dims 384 --metric cosine\n"

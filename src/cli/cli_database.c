@@ -286,11 +286,16 @@ int cli_vector_field(const cli_context *cli, const cli_database *database, const
     return code;
 }
 
-void cli_simple_schema(cli_text *json, const char *field, uint32_t dims, const char *metric)
+void cli_simple_schema(cli_text *json, const char *field, uint32_t dims, const char *metric,
+                       const char *storage)
 {
     cli_text_string(json, "{\"fields\":{");
     cli_text_json_string(json, field, strlen(field));
-    cli_text_format(json, ":{\"type\":\"vector\",\"dims\":%u,\"metric\":\"%s\"}}}", dims, metric);
+    cli_text_format(json, ":{\"type\":\"vector\",\"dims\":%u,\"metric\":\"%s\"", dims, metric);
+    if (storage != NULL) {
+        cli_text_format(json, ",\"storage\":\"%s\"", storage);
+    }
+    cli_text_string(json, "}}}");
 }
 
 bool cli_filter_json(const cli_context *cli, const char *filter, cli_text *json)

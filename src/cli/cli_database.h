@@ -70,8 +70,10 @@ int cli_vector_field(const cli_context *cli, const cli_database *database, const
                      const cli_field **out);
 const cli_field *cli_find_field(const cli_database *database, const char *name, size_t bytes);
 
-/* {"fields": {FIELD: {"type": "vector", "dims": N, "metric": METRIC}}} */
-void cli_simple_schema(cli_text *json, const char *field, uint32_t dims, const char *metric);
+/* {"fields": {FIELD: {"type": "vector", "dims": N, "metric": METRIC, "storage": STORAGE}}}; without
+ * the last where it is NULL. */
+void cli_simple_schema(cli_text *json, const char *field, uint32_t dims, const char *metric,
+                       const char *storage);
 /* A filter option as veer_count and veer_write want it, in JSON: an object as it is, anything
  * else as a JSON string. Reports an object that is not JSON. */
 bool cli_filter_json(const cli_context *cli, const char *filter, cli_text *json);

@@ -28,6 +28,7 @@ typedef struct import_options {
     bool create;
     uint64_t dims;
     const char *metric;
+    const char *storage;
     const char *schema;
     bool no_checkpoint;
     bool json;
@@ -61,6 +62,8 @@ static const cli_option options_table[] = {
      "with --create: dimensions (vector files say them)"},
     {"metric", 'm', CLI_CHOICE, offsetof(import_options, metric), CLI_METRICS, 0, 0,
      "with --create: how vectors are compared (default cosine)"},
+    {"storage", 0, CLI_CHOICE, offsetof(import_options, storage), CLI_STORAGES, 0, 0,
+     "with --create: how vectors are kept (default f32)"},
     {"schema", 0, CLI_TEXT, offsetof(import_options, schema), "FILE", 0, 0,
      "with --create: schema as JSON, as in veer create"},
     {"no-checkpoint", 0, CLI_FLAG, offsetof(import_options, no_checkpoint), NULL, 0, 0,
@@ -70,12 +73,12 @@ static const cli_option options_table[] = {
 
 static int check(const cli_context *cli, const import_options *options)
 {
-    bool describes = options->dims != 0 || options->metric != NULL || options->schema != NULL;
-    if (describes && !options->create) {
-        return cli_usage(cli, "--dims, --metric and --schema go with --create");
+    bool describes = options->dims != 0 || options->metric != NULL || options->storage != NULL;
+    if ((describes || options->schema != NULL) && !options->create) {
+        return cli_usage(cli, "--dims, --metric, --storage and --schema go with --create");
     }
-    if (options->schema != NULL && (options->dims != 0 || options->metric != NULL)) {
-        return cli_usage(cli, "--schema says the fields; leave out --dims and --metric");
+    if (options->schema != NULL && describes) {
+        return cli_usage(cli, "--schema says the fields; leave out --dims, --metric and --storage");
     }
     if (options->row_ids && options->id_field != NULL) {
         return cli_usage(cli, "--row-ids and --id-field exclude each other");
@@ -123,8 +126,8 @@ static int make_schema(const cli_context *cli, const import_options *options,
                        const cli_importer *importer, bool exists, cli_text *schema)
 {
     veer_error error = {0};
-    if (!options->create ||
-        (exists && options->dims == 0 && options->metric == NULL && options->schema == NULL)) {
+    if (!options->create || (exists && options->dims == 0 && options->metric == NULL &&
+                             options->storage == NULL && options->schema == NULL)) {
         return CLI_OK;
     }
     if (options->schema != NULL) {
@@ -137,7 +140,7 @@ static int make_schema(const cli_context *cli, const import_options *options,
                               "dimensions before they are read");
     }
     cli_simple_schema(schema, options->field != NULL ? options->field : CLI_DEFAULT_FIELD, dims,
-                      options->metric != NULL ? options->metric : "cosine");
+                      options->metric != NULL ? options->metric : "cosine", options->storage);
     return schema->failed ? cli_fail_text(cli, VEER_E_NOMEM, "out of memory") : CLI_OK;
 }
 

@@ -28,16 +28,21 @@ static void append_plain(cli_text *text, json_slice value)
     }
 }
 
-/* "vector 128 cosine" or "keyword". */
+/* "vector 128 cosine", "vector 128 cosine f16" or "keyword". */
 static void field_summary(json_slice field, cli_text *text)
 {
     json_slice dims = cli_json_get(field, "dims");
+    json_slice storage = cli_json_get(field, "storage");
     append_plain(text, cli_json_get(field, "type"));
     if (dims.bytes > 0) {
         cli_text_byte(text, ' ');
         cli_text_append(text, dims.text, dims.bytes);
         cli_text_byte(text, ' ');
         append_plain(text, cli_json_get(field, "metric"));
+    }
+    if (storage.bytes > 0) {
+        cli_text_byte(text, ' ');
+        append_plain(text, storage);
     }
 }
 

@@ -41,6 +41,7 @@ test('create: an empty collection, a second one, never over an existing one', (t
   ]);
   assert.equal(schema.fields.v.dims, 5);
   assert.equal(schema.fields.v.metric, 'dot');
+  assert.equal(schema.fields.v.storage, undefined);
   misused(['count', db], /2 collections, say which: --collection documents, more/);
   assert.equal(ok(['count', db, '--collection', 'more']), '0\n');
   const listed = okJson(['info', db, '--json']).collections.map(({ name }) => name);

@@ -47,6 +47,31 @@ test('fvecs: every bit comes back, ids are row numbers', (t) => {
   });
 });
 
+test('--storage f16: rounded values come back, info says it, what is too large is refused', (t) => {
+  const { path, write } = folder(t);
+  const rows = randomVectors(50, 9, 3);
+  rows[0].set([0.1, 1 + 2 ** -11, 65519, 2 ** -25]);
+  const create = ['--create', '--metric', 'l2', '--storage', 'f16'];
+  ok(['import', path('db'), write('v.fvecs', fvecs(rows)), ...create]);
+  const found = exported(path('db'));
+  assert.deepEqual([...found.get('0').slice(0, 4)], [0.0999755859375, 1, 65504, 0]);
+  rows.forEach((row, i) => {
+    const kept = found.get(String(i));
+    row.forEach((x, j) => assert.ok(Math.abs(x - kept[j]) <= Math.abs(x) / 2048 + 2 ** -25));
+  });
+  assert.match(ok(['info', path('db')]), /vector \(vector 9 l2 f16\)/);
+  assert.equal(okJson(['check', path('db'), '--json']).ok, true);
+  rows[7][2] = -70000;
+  const bad = write('bad.fvecs', fvecs(rows));
+  fails(['import', path('db'), bad], 'VECTOR', /'vector' holds -70000 at 2; f16 .*65504.*'7'/);
+  ok(['create', path('c'), '--dims', '3', '--storage', 'f16']);
+  assert.match(ok(['info', path('c')]), /vector 3 cosine f16/);
+  fails(['import', path('c'), bad, '--create', '--storage', 'f32'], 'SCHEMA', /dims|storage/);
+  misused(['create', path('d'), '--dims', '3', '--storage', 'f8'], /--storage/);
+  misused(['create', path('d'), '--schema', bad, '--storage', 'f16'], /--schema says the fields/);
+  misused(['import', path('db'), bad, '--storage', 'f16'], /go with --create/);
+});
+
 test('bvecs and each type of npy become the same float32 values', (t) => {
   const { path, write } = folder(t);
   const next = random(2);

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 
 import { json, keyword, number, open, vector } from 'veerdb';
 
-import { furtherMetrics, rounded } from '../support/distances.mjs';
+import { furtherMetrics, metrics, rounded } from '../support/distances.mjs';
 import { random } from './support/rng.mjs';
 import { temporary } from './support/temporary.mjs';
 
@@ -107,11 +107,15 @@ describe('beside the native engine', { skip }, () => {
     }
   });
 
-  for (const metric of furtherMetrics) {
-    test(`${metric}: the same distances, bit for bit`, async () => {
+  const kinds = [
+    ...furtherMetrics.map((metric) => ({ metric })),
+    ...metrics.map((metric) => ({ metric, storage: 'f16' })),
+  ];
+  for (const { metric, storage } of kinds) {
+    test(`${metric} ${storage ?? ''}: the same distances, bit for bit`, async () => {
       const location = path();
       const db = await open(location, { create: true, autoWork: false });
-      const notes = await db.collection('notes', { v: vector(37, { metric }) });
+      const notes = await db.collection('notes', { v: vector(37, { metric, storage }) });
       const vectors = Array.from({ length: 300 }, () => rounded(metric, dice.vector(37)));
       await notes.upsert(vectors.map((v, i) => ({ id: `d${i}`, v: v.map((x) => x / 3) })));
       await db.checkpoint();

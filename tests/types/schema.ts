@@ -45,6 +45,9 @@ export async function opening(): Promise<void> {
   await open(7);
   // @ts-expect-error a metric that there is not
   vector(3, { metric: 'minkowski' });
+  vector(3, { storage: 'f16' });
+  // @ts-expect-error a storage that there is not
+  vector(3, { storage: 'f8' });
   const typed = await db.collection('notes', schema, { orderBy: 'published' });
   isSame<typeof typed, Collection<typeof schema>>(true);
   // @ts-expect-error a field that there is not
