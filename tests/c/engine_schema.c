@@ -702,8 +702,7 @@ static void test_schema_damage(void **state)
         "{\"version\":0,\"nextId\":1,\"fields\":{}}",
         "{\"version\":1,\"nextId\":3,\"fields\":{\"a\":{\"id\":1,\"type\":\"bool\"},\"b\":{\"id\":1,\"type\":\"bool\"}}}",
         "{\"version\":-1,\"nextId\":1,\"fields\":{}}",
-        "{\"version\":1,\"nextId\":2,\"fields\":{\"a\":{\"id\":1,\"type\":\"vector\",\"dims\":3,"
-        "\"metric\":\"l2\",\"storage\":\"f17\"}}}",
+        "{\"version\":1,\"nextId\":2,\"fields\":{\"a\":{\"id\":1,\"type\":\"vector\",\"dims\":3,\"storage\":\"f17\"}}}",
     };
     (void)state;
     for (size_t i = 0; i < TEST_COUNT(bad); i++) {
