@@ -16,6 +16,7 @@
 #include <math.h>
 
 #include "kernels/avx2.h"
+#include "kernels/bits.h"
 #include "kernels/further.h"
 #include "kernels/half.h"
 #include "kernels/kernels.h"
@@ -589,4 +590,5 @@ const kernels kernels_avx2 = {
     .dot_sq8 = sq8_dot_avx2,
     .dot_sq4 = sq4_dot_avx2,
     HALF_TABLE(avx2),
+    BITS_TABLE(avx2),
 };

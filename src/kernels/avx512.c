@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "kernels/avx2.h"
+#include "kernels/bits.h"
 #include "kernels/further.h"
 #include "kernels/half.h"
 #include "kernels/kernels.h"
@@ -428,4 +429,5 @@ const kernels kernels_avx512 = {
     .dot_sq8 = sq8_dot_avx512,
     .dot_sq4 = sq4_dot_avx512,
     HALF_TABLE(avx512),
+    BITS_TABLE(avx512),
 };

@@ -114,6 +114,8 @@ typedef void (*kernel_rows)(const float *query, const float *const *rows, size_t
                             float *results);
 typedef void (*kernel_half_rows)(const float *query, const uint16_t *const *rows, size_t count,
                                  size_t n, float *results);
+typedef void (*kernel_bits_rows)(const uint8_t *query, const uint8_t *const *rows, size_t count,
+                                 size_t bytes, float *results);
 
 /* Further metrics: further.h has their formulas. */
 typedef enum kernel_further {
@@ -193,6 +195,10 @@ typedef struct kernels {
     void (*decode_half)(const uint16_t *halves, size_t n, float *values);
     kernel_half_rows dot_half_rows;
     kernel_half_rows l2_half_rows;
+
+    /* Distances of rows of bits, at most 1024 bytes each (bits.h). */
+    kernel_bits_rows hamming_bits;
+    kernel_bits_rows jaccard_bits;
 } kernels;
 
 #define KERNEL_SQ8_MAX 127

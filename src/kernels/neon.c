@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/bits.h"
 #include "kernels/further.h"
 #include "kernels/half.h"
 #include "kernels/kernels.h"
@@ -549,7 +550,7 @@ static void test_block(const kernel_probe *probe, const void *block, float limit
         .group_max = group_max, .make_tables = make_tables, .scan = scan,                  \
         .find_block = find_block, .test_block = test_block, .encode_sq8 = sq8_encode_neon, \
         .l2_sq8 = sq8_l2_##tier, .dot_sq8 = sq8_dot_##tier, .dot_sq4 = sq4_dot_##tier,     \
-        HALF_TABLE(neon),                                                                  \
+        HALF_TABLE(neon), BITS_TABLE(neon),                                                \
     }
 
 const kernels kernels_neon = NEON_TABLE(neon);

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/bits.h"
 #include "kernels/further.h"
 #include "kernels/half.h"
 #include "kernels/kernels.h"
@@ -280,4 +281,5 @@ const kernels kernels_scalar = {
     .dot_sq8 = sq8_dot_scalar,
     .dot_sq4 = sq4_dot_scalar,
     HALF_TABLE(scalar),
+    BITS_TABLE(scalar),
 };

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <wasm_simd128.h>
 
+#include "kernels/bits.h"
 #include "kernels/further.h"
 #include "kernels/half.h"
 #include "kernels/kernels.h"
@@ -590,4 +591,5 @@ const kernels kernels_simd128 = {
     .dot_sq8 = sq8_dot_simd128,
     .dot_sq4 = sq4_dot_simd128,
     HALF_TABLE(simd128),
+    BITS_TABLE(simd128),
 };

@@ -300,6 +300,7 @@ static void test_dispatch(void **state)
         assert_true(tiers[t]->dot_sq4);
         assert_true(tiers[t]->encode_half && tiers[t]->decode_half);
         assert_true(tiers[t]->dot_half_rows && tiers[t]->l2_half_rows);
+        assert_true(tiers[t]->hamming_bits && tiers[t]->jaccard_bits);
     }
 }
 
