@@ -29,7 +29,7 @@ const metrics: readonly Metric[] = [
   'jaccard',
 ];
 
-const storages: readonly VectorStorage[] = ['f32', 'f16'];
+const storages: readonly VectorStorage[] = ['f32', 'f16', 'bits'];
 
 export function vector(dims: number, options: VectorFieldOptions = {}): VectorField {
   if (typeof dims !== 'number') throw typeError('dims', dims, 'a number');

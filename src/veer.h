@@ -335,6 +335,8 @@ VEER_API veer_status veer_recovery_report(veer_database *database, veer_buffer *
  *         an element. Distances are of the rounded vectors, before sealing as after it, and reading
  *         returns them. An element that would become infinite, from 65520 on, is VEER_E_VECTOR, and
  *         so is under cosine a vector that is rounded to zeros. Queries are not rounded.
+ *   bits  with metric hamming or jaccard: each element is 0 or 1, in queries too, else
+ *         VEER_E_VECTOR; a bit an element. Distances are those of f32.
  * Close with veer_collection_close. */
 VEER_API veer_status veer_collection_open(veer_database *database, const char *name,
                                           const char *schema, veer_collection **collection,

@@ -26,9 +26,10 @@ export type Metric =
  * nearest 16-bit float (11 bits of precision) when it is written, which halves what they take and
  * what a search reads of them; searches compare the rounded vectors, and reading returns them. An
  * element beyond 65504, and under `cosine` a vector whose elements all round to 0, is refused
- * (`VECTOR`). Queries are not rounded.
+ * (`VECTOR`). Queries are not rounded. `bits`, under `hamming` and `jaccard` only: elements are 0 or
+ * 1, in queries too (else `VECTOR`), and take one bit each; distances are the same.
  */
-export type VectorStorage = 'f32' | 'f16';
+export type VectorStorage = 'f32' | 'f16' | 'bits';
 
 /** What made a field's vectors; vectors of another model are refused (`MODEL`). */
 export interface VectorModel {

@@ -19,7 +19,7 @@
 /* Values of --metric, as --help and errors show them. */
 #define CLI_METRICS "cosine|dot|l2|manhattan|chebyshev|canberra|braycurtis|hamming|jaccard"
 /* Values of --storage. */
-#define CLI_STORAGES "f32|f16"
+#define CLI_STORAGES "f32|f16|bits"
 
 enum {
     CLI_OK = 0,            /* it is done */

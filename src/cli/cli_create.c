@@ -132,7 +132,8 @@ const cli_command command_create = {
         "two has) are always searched exactly, by comparing every vector.\n\n"
         "Storage: f32 keeps vectors as they are given. f16 rounds each element to the nearest "
         "16-bit float when it is written: half of the bytes on storage and half of what a search "
-        "reads of originals, 11 bits of precision, elements up to 65504.\n\n"
+        "reads of originals, 11 bits of precision, elements up to 65504. bits, under hamming and "
+        "jaccard, keeps elements that are all 0 or 1 as one bit each.\n\n"
         "A collection that exists already is an error [EXISTS] and stays as it is.",
     .examples =
         "veer create pages.veer --dims 384 --metric cosine\n"

@@ -278,6 +278,10 @@ static veer_status check_originals(segment_check *self, const segment_vectors *v
             const float *vector = flat_restore(space, originals + i * row_bytes, self->scratch);
             if (!vector) return error_nomem(error, "a check", row_bytes);
             uint32_t row = segment_vector_row(vectors, first + i);
+            if (!flat_stored_valid(space, originals + i * row_bytes))
+                check_problem(self->report,
+                              "%s: the vector of row %u in field '%s' has bits behind its end",
+                              self->name, row, vectors->field->name);
             if (!flat_vector_valid(space, vector, why))
                 check_problem(self->report, "%s: the vector of row %u in field '%s' %s", self->name,
                               row, vectors->field->name, why);

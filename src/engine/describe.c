@@ -68,7 +68,7 @@ static const char description[] =
     "\"index\":{" ENTRIES(INDEX_OPTIONS) "}},"
     "\"fieldTypes\":[\"vector\",\"text\",\"keyword\",\"number\",\"bool\",\"time\"],"
     "\"metrics\":" WITH(LIST_NINE, METRIC_NAMES) ","
-    "\"storages\":" WITH(LIST_TWO, STORAGE_NAMES) ","
+    "\"storages\":" WITH(LIST_THREE, STORAGE_NAMES) ","
     "\"limits\":{"
     LIMIT("", "dims", 8192) LIMIT(",", "idBytes", 512) LIMIT(",", "k", 10000)
     LIMIT(",", "batchBytes", BATCH_BYTES) LIMIT(",", "nameBytes", 64) LIMIT(",", "fields", 256)

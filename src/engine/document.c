@@ -227,9 +227,10 @@ static veer_status keep_vector(const field *field, const float *given, arena *ar
         float *rounded = arena_array(arena, field->dims, sizeof *rounded);
         if (!rounded) return error_nomem(error, "a vector", field->dims * sizeof *rounded);
         if (!flat_round(field->space, given, rounded, &element))
-            VEER_FAIL(error, VEER_E_VECTOR,
-                      "the vector of field '%s' holds %.9g at %u; f16 goes from -%u to %u",
-                      field->name, (double)given[element], element, FLAT_F16_MAX, FLAT_F16_MAX);
+            VEER_FAIL(error, VEER_E_VECTOR, "the vector of field '%s' holds %.9g at %u; %s",
+                      field->name, (double)given[element], element,
+                      field->storage == FLAT_BITS ? "bits are 0 or 1"
+                                                  : "f16 goes from -65504 to 65504");
         *kept = rounded;
     } else {
         *kept = given;

@@ -51,6 +51,7 @@ typedef struct search_batch {
     union {     /* by the field's storage */
         const float *f32[EXECUTOR_BATCH];
         const uint16_t *f16[EXECUTOR_BATCH];
+        const uint8_t *bits[EXECUTOR_BATCH];
     } vectors;
     float norms[EXECUTOR_BATCH];
     float distances[EXECUTOR_BATCH];
@@ -63,6 +64,8 @@ static inline void search_batch_vector(search_batch *batch, flat_storage storage
 {
     if (storage == FLAT_F16)
         batch->vectors.f16[batch->count] = stored;
+    else if (storage == FLAT_BITS)
+        batch->vectors.bits[batch->count] = stored;
     else
         batch->vectors.f32[batch->count] = stored;
 }

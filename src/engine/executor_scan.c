@@ -413,6 +413,7 @@ veer_status executor_begin(executor *run, const float *vector, flat_query **quer
     arena_reset(run->scratch);
     if (flat_query_new(run->space, vector, run->sigmas, run->scratch, query) != VEER_OK)
         return error_nomem(error, "a query", run->field->dims * sizeof *vector);
+    flat_stored_begin(run->space, vector, run->batch->work);
     topk_init(heap, run->entries, run->wanted);
     return VEER_OK;
 }

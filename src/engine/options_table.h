@@ -74,7 +74,7 @@
      "jaccard")
 
 /* By flat_storage. */
-#define STORAGE_NAMES ("f32", "f16")
+#define STORAGE_NAMES ("f32", "f16", "bits")
 
 /* veer_index_new's. */
 #define INDEX_OPTIONS(BOOL, INTEGER, NUMBER, CHOICE, TEXT)                            \

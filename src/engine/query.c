@@ -114,6 +114,12 @@ static veer_status check_vectors(const veer_query *query, const flat_space *spac
         if (!flat_vector_valid(space, vectors + i * dims, why))
             VEER_FAIL(error, VEER_E_VECTOR, "query vector %zu for field '%s' %s", i, wanted->name,
                       why);
+        uint32_t element = wanted->dims;
+        if (wanted->storage == FLAT_BITS) element = flat_find_no_bit(space, vectors + i * dims);
+        if (element < wanted->dims)
+            VEER_FAIL(error, VEER_E_VECTOR,
+                      "query vector %zu for field '%s' holds %.9g at %u; bits are 0 or 1", i,
+                      wanted->name, (double)vectors[i * dims + element], element);
     }
     return VEER_OK;
 }

@@ -21,11 +21,11 @@ static const char *const type_names[] = {
     }
 const char *const metric_names[METRICS] = WITH(NAMES_NINE, METRIC_NAMES);
 
-#define NAMES_TWO(a, b) \
-    {                   \
-        a, b            \
+#define NAMES_THREE(a, b, c) \
+    {                        \
+        a, b, c              \
     }
-const char *const storage_names[FLAT_STORAGES] = WITH(NAMES_TWO, STORAGE_NAMES);
+const char *const storage_names[FLAT_STORAGES] = WITH(NAMES_THREE, STORAGE_NAMES);
 
 const char *field_type_name(field_type type)
 {

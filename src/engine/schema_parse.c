@@ -302,6 +302,12 @@ static veer_status merge_field(parser *p, const given_field *given, uint8_t *is_
     if (made->fields_count >= VEER_FIELDS_MAX)
         FAIL(VEER_E_LIMIT, "schema: more than %u fields", VEER_FIELDS_MAX);
     field added = given->field;
+    if (!flat_can_store(added.storage, added.metric))
+        FAIL(
+            VEER_E_SCHEMA,
+            "schema: 'storage' of field '%s' is %s, which goes with metric hamming or jaccard, not "
+            "%s",
+            given->name, storage_names[added.storage], metric_name(added.metric));
     if (!p->is_stored) {
         if (made->next_field_id == UINT32_MAX)
             FAIL(VEER_E_LIMIT, "schema: there are no field ids left");

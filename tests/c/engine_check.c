@@ -25,25 +25,29 @@ static void build(const veer_io *io)
     veer_collection *collection = NULL;
     veer_error error;
     check(veer_open(NULL, io, "{\"create\":true}", NULL, &database, &error), &error);
-    check(veer_collection_open(
-              database, "c",
-              "{\"fields\":{\"v\":{\"type\":\"vector\",\"dims\":20},\"w\":{\"type\":"
-              "\"vector\",\"dims\":5,\"metric\":\"l2\",\"storage\":\"f16\"},\"tag\":{\"type\":"
-              "\"keyword\"},\"n\":{\"type\":\"number\"},\"b\":{\"type\":\"bool\"},"
-              "\"t\":{\"type\":\"time\"}}}",
-              &collection, &error),
-          &error);
+    check(
+        veer_collection_open(
+            database, "c",
+            "{\"fields\":{\"v\":{\"type\":\"vector\",\"dims\":20},\"w\":{\"type\":"
+            "\"vector\",\"dims\":5,\"metric\":\"l2\",\"storage\":\"f16\"},\"z\":{\"type\":"
+            "\"vector\",\"dims\":5,\"metric\":\"hamming\",\"storage\":\"bits\"},"
+            "\"tag\":{\"type\":\"keyword\"},\"n\":{\"type\":\"number\"},\"b\":{\"type\":\"bool\"},"
+            "\"t\":{\"type\":\"time\"}}}",
+            &collection, &error),
+        &error);
     rng random;
     rng_init(&random, 1);
     byte_writer json;
     byte_writer_init(&json, memory_default());
-    static float v[ROWS * 20], w[ROWS * 5];
+    static float v[ROWS * 20], w[ROWS * 5], z[ROWS * 5];
     uint8_t has_w[ROWS / 8 + 1];
 
     for (size_t i = 0; i < TEST_COUNT(v); i++)
         v[i] = (float)rng_normal(&random);
     for (size_t i = 0; i < TEST_COUNT(w); i++)
         w[i] = (float)rng_normal(&random);
+    for (size_t i = 0; i < TEST_COUNT(z); i++)
+        z[i] = w[i] > 0;
     for (size_t i = 0; i < TEST_COUNT(has_w); i++)
         has_w[i] = (uint8_t)rng_next(&random);
     for (int i = 0; i < ROWS; i++) {
@@ -57,13 +61,14 @@ static void build(const veer_io *io)
         byte_writer_put(&json, text, (size_t)bytes);
     }
     const veer_vectors vectors[] = {{.field = "v", .data = v, .dims = 20},
-                                    {.field = "w", .data = w, .dims = 5, .present = has_w}};
+                                    {.field = "w", .data = w, .dims = 5, .present = has_w},
+                                    {.field = "z", .data = z, .dims = 5}};
     const veer_operation operation = {.collection = collection,
                                       .documents = (const char *)json.data,
                                       .documents_bytes = json.bytes,
                                       .count = ROWS,
                                       .vectors = vectors,
-                                      .vectors_count = 2};
+                                      .vectors_count = TEST_COUNT(vectors)};
     check(veer_write(database, &operation, 1, NULL, &error), &error);
     check(veer_compact(database, NULL, NULL, &error), &error);
     byte_writer_fini(&json);
@@ -101,7 +106,7 @@ static void use_image(const image *from)
         if (veer_collection_open(database, "c", NULL, &collection, &error) == VEER_OK) {
             static const char *const requests[] = {
                 "{\"vector\":\"v\",\"filter\":\"n > 100 AND tag != 't1'\"}",
-                "{\"vector\":\"v\",\"exact\":true,\"select\":[\"v\",\"w\",\"x\"]}",
+                "{\"vector\":\"v\",\"exact\":true,\"select\":[\"v\",\"w\",\"x\",\"z\"]}",
                 "{\"vector\":\"v\",\"filter\":\"t < 900000 OR b = true\",\"k\":3}"};
             float query[20] = {1};
             veer_results *results = NULL;
@@ -185,6 +190,63 @@ static void test_damaged_sections(void **state)
     for (size_t i = 0; i < TEST_COUNT(expected); i++)
         if (!(kinds & 1u << expected[i])) fail_msg("no section of kind %u", expected[i]);
     image_free(&sound);
+    io_memory_free(&io);
+}
+
+/* The stored schema says that vectors are kept in another way, or in one that there is not. */
+static void test_another_storage(void **state)
+{
+    static const struct {
+        const char *from, *to;
+        bool opens;
+    } cases[] = {
+        {"\"storage\":\"f16\"", "\"storage\":\"f17\"", false},
+        {"\"storage\":\"f16\"", "\"storage\":\"f32\"", true},
+        {"\"storage\":\"f16\"", "\"storagf\":\"f16\"", false},
+        {"\"storage\":\"bits\"", "\"storage\":\"Bits\"", false},
+        {"\"metric\":\"hamming\"", "\"metric\":\"jaccard\"", true},
+        {"\"metric\":\"hamming\"", "\"metric\":\"cosine\" ", false},
+    };
+    (void)state;
+    veer_io io = {0};
+    veer_error error;
+    check(io_memory_new(memory_default(), &io, &error), &error);
+    build(&io);
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        image damaged;
+        unsigned changes = 0;
+        image_read(&damaged, &io);
+        size_t bytes = strlen(cases[i].from);
+        for (size_t s = 0; s < damaged.count; s++) {
+            image_stream *to = &damaged.streams[s];
+            if (strncmp(to->name, "cat.", 4) != 0) continue;
+            for (size_t at = 0; at + bytes <= to->bytes; at++) {
+                if (memcmp(to->data + at, cases[i].from, bytes) != 0) continue;
+                memcpy(to->data + at, cases[i].to, bytes);
+                changes++;
+            }
+        }
+        assert_true(changes > 0);
+        image_repair_database(&damaged);
+        veer_io changed = {0};
+        veer_database *database = NULL;
+        check(io_memory_new(memory_default(), &changed, &error), &error);
+        image_write(&damaged, &changed);
+        veer_status status =
+            veer_open(NULL, &changed, "{\"mode\":\"readonly\"}", NULL, &database, &error);
+        if (cases[i].opens) check(status, &error);
+        if (!cases[i].opens) {
+            assert_int_equal(status, VEER_E_CORRUPT);
+            assert_non_null(strstr(error.message, "stored schema"));
+        }
+        check(veer_close(database, &error), &error);
+        io_memory_free(&changed);
+        char report[4000];
+        bool is_sound = check_image(&damaged, report, sizeof report) == VEER_OK;
+        assert_int_equal(is_sound, strstr(cases[i].to, "jaccard") != NULL);
+        use_image(&damaged);
+        image_free(&damaged);
+    }
     io_memory_free(&io);
 }
 
@@ -306,9 +368,9 @@ static void test_damaged_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sound),         cmocka_unit_test(test_damaged_sections),
-        cmocka_unit_test(test_wrong_column),  cmocka_unit_test(test_missing_value),
-        cmocka_unit_test(test_damaged_bytes),
+        cmocka_unit_test(test_sound),           cmocka_unit_test(test_damaged_sections),
+        cmocka_unit_test(test_another_storage), cmocka_unit_test(test_wrong_column),
+        cmocka_unit_test(test_missing_value),   cmocka_unit_test(test_damaged_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -601,7 +601,7 @@ static void test_schema_refusals(void **state)
          {"'a'", "'l1'", "cosine, dot, l2, manhattan", "hamming or jaccard"}},
         {"{\"fields\":{\"a\":{\"type\":\"vector\",\"dims\":4,\"storage\":\"f8\"}}}",
          VEER_E_SCHEMA,
-         {"'storage'", "'a'", "'f8'", "f32 or f16"}},
+         {"'storage'", "'a'", "'f8'", "f32, f16 or bits"}},
         {"{\"fields\":{\"a\":{\"type\":\"vector\",\"dims\":4,\"storage\":true}}}",
          VEER_E_SCHEMA,
          {"'storage'", "'a'", "a string, not"}},

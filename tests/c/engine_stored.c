@@ -1,8 +1,8 @@
-/* Fields whose originals are kept as 16-bit floats are fields of vectors that were rounded first:
- * the same random stream of writes, deletes, seals, merges and openings goes to a database that
+/* Fields whose originals are kept as 16-bit floats or as bits are fields of vectors that were rounded
+ * first: the same random stream of writes, deletes, seals, merges and openings goes to a database that
  * rounds by itself and to one that keeps f32 and gets rounded vectors, and every answer is the same
  * bit for bit, of exact searches and of codes and graphs, while the segments take half of the
- * bytes. And what cannot be rounded is refused and changes nothing.
+ * bytes or less. And what cannot be rounded is refused and changes nothing.
  */
 #include "support/testing.h"
 
@@ -26,8 +26,11 @@ static void check(veer_status status, const veer_error *error)
     if (status != VEER_OK) fail_msg("status %d: %s", status, error->message);
 }
 
-static void round_all(const float *values, size_t n, float *rounded)
+static void round_all(bool is_bits, const float *values, size_t n, float *rounded)
 {
+    for (size_t i = 0; is_bits && i < n; i++)
+        rounded[i] = values[i] != 0; /* no -0 */
+    if (is_bits) return;
     static uint16_t halves[BATCH_MAX * DIMS_MAX];
     assert_true(n <= TEST_COUNT(halves));
     half_encode_scalar(values, n, halves);
@@ -49,6 +52,7 @@ typedef struct twins {
     rng random;
     const char *metric;
     size_t dims;
+    bool is_bits;
 } twins;
 
 static void open_side(side *s, const char *metric, size_t dims)
@@ -75,10 +79,14 @@ static void close_side(side *s)
 }
 
 /* Elements of a usual size, a few of them denormal halves, zero, or in the middle of two halves. */
-static void fill_vector(rng *random, float *vector, size_t dims)
+static void fill_vector(rng *random, bool is_bits, float *vector, size_t dims)
 {
     for (size_t i = 0; i < dims; i++) {
         vector[i] = (float)rng_normal(random);
+        if (is_bits) {
+            vector[i] = vector[i] > 0.5f ? 1 : i % 3 == 0 ? -0.0f : 0.0f;
+            continue;
+        }
         uint64_t kind = rng_below(random, 40);
         if (kind == 0) vector[i] *= 0x1p-18f;
         if (kind == 1) vector[i] = 0;
@@ -97,12 +105,12 @@ static void upsert(twins *t)
     for (size_t i = 0; i < sizeof present; i++)
         present[i] = is_dense ? 0xff : (uint8_t)rng_next(&t->random);
     for (size_t i = 0; i < count; i++) {
-        fill_vector(&t->random, values[0] + i * t->dims, t->dims);
+        fill_vector(&t->random, t->is_bits, values[0] + i * t->dims, t->dims);
         bytes += (size_t)snprintf(json + bytes, sizeof json - bytes, "{\"id\":\"%u\",\"n\":%u}\n",
                                   (unsigned)rng_below(&t->random, IDS),
                                   (unsigned)rng_below(&t->random, 100));
     }
-    round_all(values[0], count * t->dims, values[1]);
+    round_all(t->is_bits, values[0], count * t->dims, values[1]);
     for (size_t s = 0; s < 2; s++) {
         const veer_vectors vectors = {.data = values[s], .dims = t->dims, .present = present};
         const veer_operation operation = {.collection = t->sides[s].collection,
@@ -121,8 +129,8 @@ static void upsert_json(twins *t)
 {
     float values[2][DIMS_MAX];
     static char json[DIMS_MAX * 20 + 64];
-    fill_vector(&t->random, values[0], t->dims);
-    round_all(values[0], t->dims, values[1]);
+    fill_vector(&t->random, t->is_bits, values[0], t->dims);
+    round_all(t->is_bits, values[0], t->dims, values[1]);
     unsigned id = (unsigned)rng_below(&t->random, IDS);
     for (size_t s = 0; s < 2; s++) {
         size_t bytes = (size_t)snprintf(json, sizeof json, "{\"id\":\"%u\",\"v\":[", id);
@@ -226,8 +234,8 @@ static void same_answers(twins *t)
     };
     for (size_t i = 0; i < TEST_COUNT(requests); i++) {
         float query[DIMS_MAX];
-        fill_vector(&t->random, query, t->dims);
-        query[0] = 1e6f; /* a query is not rounded */
+        fill_vector(&t->random, t->is_bits, query, t->dims);
+        if (!t->is_bits) query[0] = 1e6f; /* a query is not rounded */
         same_results(t, requests[i], query);
     }
 }
@@ -263,12 +271,13 @@ static uint64_t count_vectors(twins *t)
     return rows;
 }
 
-static void run_stream(uint64_t seed, const char *metric, size_t dims, io_table_kind kind)
+static void run_stream(uint64_t seed, const char *metric, size_t dims, const char *storage,
+                       io_table_kind kind)
 {
-    twins t = {.metric = metric, .dims = dims};
+    twins t = {.metric = metric, .dims = dims, .is_bits = strcmp(storage, "bits") == 0};
     rng_init(&t.random, seed);
     for (size_t s = 0; s < 2; s++) {
-        t.sides[s].storage = s == 0 ? "f16" : "f32";
+        t.sides[s].storage = s == 0 ? storage : "f32";
         io_table_make(&t.sides[s].table, kind);
         open_side(&t.sides[s], metric, dims);
     }
@@ -282,11 +291,11 @@ static void run_stream(uint64_t seed, const char *metric, size_t dims, io_table_
         check(veer_optimize(t.sides[s].database, NULL, NULL, &error), &error);
     }
     same_answers(&t);
-    /* Two bytes an element less, but for what the ends of sections are rounded up to. */
+    /* All but for what the ends of sections are rounded up to. */
     bool has_graph =
         strcmp(metric, "cosine") == 0 || strcmp(metric, "dot") == 0 || strcmp(metric, "l2") == 0;
     uint64_t half = base_bytes(&t.sides[0], has_graph), all = base_bytes(&t.sides[1], has_graph);
-    uint64_t spared = count_vectors(&t) * dims * 2;
+    uint64_t spared = count_vectors(&t) * (4 * dims - (t.is_bits ? (dims + 7) / 8 : 2 * dims));
     assert_true(all > half ? all - half + 4096 >= spared : spared < 4096);
     for (size_t s = 0; s < 2; s++) {
         close_side(&t.sides[s]);
@@ -303,8 +312,21 @@ static void test_twins(void **state)
         io_table_kind kind = i % 3 == 0   ? TABLE_MEMORY
                              : i % 3 == 1 ? TABLE_MEMORY_UNMAPPED
                                           : TABLE_POSIX;
-        run_stream(i + 1, true_metric_names[i], dims[i], kind);
-        if (i < 3) run_stream(i + 100, true_metric_names[i], dims[i], TABLE_MEMORY_UNMAPPED);
+        run_stream(i + 1, true_metric_names[i], dims[i], "f16", kind);
+        if (i < 3) run_stream(i + 100, true_metric_names[i], dims[i], "f16", TABLE_MEMORY_UNMAPPED);
+    }
+}
+
+static void test_bits(void **state)
+{
+    (void)state;
+    static const size_t dims[] = {1, 64, 100, 7, 8, 31};
+    for (size_t i = 0; i < TEST_COUNT(dims); i++) {
+        io_table_kind kind = i % 3 == 0   ? TABLE_MEMORY
+                             : i % 3 == 1 ? TABLE_MEMORY_UNMAPPED
+                                          : TABLE_POSIX;
+        run_stream(i + 1, "hamming", dims[i], "bits", kind);
+        run_stream(i + 1, "jaccard", dims[i], "bits", kind);
     }
 }
 
@@ -409,6 +431,10 @@ static void test_refusals(void **state)
         {"h", {1, -INFINITY, 1}, {"'h'", "infinity at 1", "'x'"}},
         {"c", {0, 0, 0}, {"'c'", "is zero", "'x'"}},
         {"c", {2e-8f, -1e-9f, 0}, {"'c'", "is zero, rounded to f16", "'x'"}},
+        {"b", {0, 1, 0.5f}, {"'b'", "0.5 at 2", "0 or 1", "'x'"}},
+        {"b", {-1, 1, 2}, {"'b'", "-1 at 0", "0 or 1", "'x'"}},
+        {"b", {1, NAN, 1}, {"'b'", "nan at 1", "0 or 1", "'x'"}},
+        {"b", {1, 1, INFINITY}, {"'b'", "inf at 2", "0 or 1", "'x'"}},
     };
     io_table table;
     veer_database *database;
@@ -418,6 +444,8 @@ static void test_refusals(void **state)
                 "{\"fields\":{"
                 "\"h\":{\"type\":\"vector\",\"dims\":3,\"metric\":\"l2\",\"storage\":\"f16\"},"
                 "\"c\":{\"type\":\"vector\",\"dims\":3,\"storage\":\"f16\"},"
+                "\"b\":{\"type\":\"vector\",\"dims\":3,\"metric\":\"jaccard\","
+                "\"storage\":\"bits\"},"
                 "\"m\":{\"type\":\"vector\",\"dims\":3,\"metric\":\"manhattan\","
                 "\"storage\":\"f16\"}}}",
                 NULL, &database, &collection);
@@ -441,6 +469,11 @@ static void test_refusals(void **state)
           &error);
     assert_int_equal(veer_results_rows(results), 1);
     veer_results_free(results);
+    /* But of bits it is bits. */
+    assert_int_equal(
+        veer_search(collection, NULL, "{\"vector\":\"b\"}", query, 1, 3, NULL, &results, &error),
+        VEER_E_VECTOR);
+    assert_non_null(strstr(error.message, "'b' holds 1e+09 at 0; bits are 0 or 1"));
     veer_collection_close(collection);
     check(veer_close(database, &error), &error);
     io_table_end(&table);
@@ -482,6 +515,13 @@ static void test_schema(void **state)
          VEER_E_SCHEMA},
         {"{\"fields\":{\"d\":{\"type\":\"vector\",\"dims\":3,\"storage\":16}}}", VEER_E_SCHEMA},
         {"{\"fields\":{\"d\":{\"type\":\"text\",\"storage\":\"f16\"}}}", VEER_E_SCHEMA},
+        {"{\"fields\":{\"d\":{\"type\":\"vector\",\"dims\":3,\"storage\":\"bits\"}}}",
+         VEER_E_SCHEMA},
+        {"{\"fields\":{\"d\":{\"type\":\"vector\",\"dims\":3,\"storage\":\"bits\",\"metric\":\"l2\"}}}",
+         VEER_E_SCHEMA},
+        {"{\"fields\":{\"e\":{\"type\":\"vector\",\"dims\":3,\"storage\":\"bits\",\"metric\":\"hamming\"}}}",
+         VEER_OK},
+        {"{\"fields\":{\"e\":{\"type\":\"vector\",\"dims\":3,\"storage\":\"bits\"}}}", VEER_OK},
     };
     for (size_t i = 0; i < TEST_COUNT(cases); i++) {
         veer_status status = veer_collection_open(database, "c", cases[i].schema, &again, &error);
@@ -503,11 +543,12 @@ static veer_status use_all(const veer_io *io, const veer_allocator *allocator, b
 {
     static const char schema[] =
         "{\"fields\":{\"v\":{\"type\":\"vector\",\"dims\":9,\"metric\":\"l2\",\"storage\":\"f16\"},"
-        "\"m\":{\"type\":\"vector\",\"dims\":9,\"metric\":\"canberra\",\"storage\":\"f16\"}}}";
+        "\"m\":{\"type\":\"vector\",\"dims\":9,\"metric\":\"canberra\",\"storage\":\"f16\"},"
+        "\"b\":{\"type\":\"vector\",\"dims\":9,\"metric\":\"jaccard\",\"storage\":\"bits\"}}}";
     veer_database *database = NULL;
     veer_collection *collection = NULL;
     veer_results *results = NULL;
-    float vector[9] = {1, 2, 3, 0.1f, 5, 6, 7, 8, 9};
+    static const float vector[9] = {1, 2, 3, 0.1f, 5, 6, 7, 8, 9}, bits[9] = {1, 0, 0, 1, 1};
     veer_status status = VEER_OK;
     VEER_TRY(
         veer_open(NULL, io, "{\"create\":true,\"sync\":\"none\"}", allocator, &database, error));
@@ -515,6 +556,7 @@ static veer_status use_all(const veer_io *io, const veer_allocator *allocator, b
     VEER_GOTO(write_vector(database, collection, "a", "v", vector, 9, error));
     *has_written = true;
     VEER_GOTO(write_vector(database, collection, "b", "m", vector, 9, error));
+    VEER_GOTO(write_vector(database, collection, "c", "b", bits, 9, error));
     VEER_GOTO(veer_search(collection, NULL, "{\"vector\":\"v\",\"select\":\"*\"}", vector, 1, 9,
                           NULL, &results, error));
     veer_results_free(results);
@@ -522,6 +564,10 @@ static veer_status use_all(const veer_io *io, const veer_allocator *allocator, b
     VEER_GOTO(veer_compact(database, NULL, NULL, error));
     VEER_GOTO(veer_search(collection, NULL, "{\"vector\":\"m\",\"select\":\"*\"}", vector, 1, 9,
                           NULL, &results, error));
+    veer_results_free(results);
+    results = NULL;
+    VEER_GOTO(veer_search(collection, NULL, "{\"vector\":\"b\",\"select\":\"*\"}", bits, 1, 9, NULL,
+                          &results, error));
 done:
     veer_results_free(results);
     veer_collection_close(collection);
@@ -564,9 +610,9 @@ static void test_shortage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_twins),    cmocka_unit_test(test_values),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_schema),
-        cmocka_unit_test(test_shortage),
+        cmocka_unit_test(test_twins),  cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_values), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_schema), cmocka_unit_test(test_shortage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,6 +72,31 @@ test('--storage f16: rounded values come back, info says it, what is too large i
   misused(['import', path('db'), bad, '--storage', 'f16'], /go with --create/);
 });
 
+test('--storage bits: zeros and ones come back, nothing else is taken', (t) => {
+  const { path, write } = folder(t);
+  const next = random(4);
+  const rows = Array.from({ length: 60 }, () => Array.from({ length: 13 }, () => (next() * 2) | 0));
+  const create = ['--create', '--storage', 'bits'];
+  const file = write('v.bvecs', bvecs(rows));
+  fails(['import', path('db'), file, ...create], 'SCHEMA', /is bits, .* hamming or jaccard/);
+  ok(['import', path('db'), file, ...create, '--metric', 'hamming']);
+  assertRows(path('db'), rows);
+  assert.match(ok(['info', path('db')]), /vector 13 hamming bits/);
+  rows[5][12] = 2;
+  const bad = write('bad.bvecs', bvecs(rows));
+  fails(['import', path('db'), bad], 'VECTOR', /'vector' holds 2 at 12; bits are 0 or 1.*'5'/);
+  const found = okJson([
+    'search',
+    path('db'),
+    '--vector',
+    JSON.stringify(rows[7]),
+    '-k',
+    '1',
+    '--json',
+  ]);
+  assert.deepEqual([found.rows[0].id, found.rows[0].distance], ['7', 0]);
+});
+
 test('bvecs and each type of npy become the same float32 values', (t) => {
   const { path, write } = folder(t);
   const next = random(2);

@@ -110,6 +110,7 @@ describe('beside the native engine', { skip }, () => {
   const kinds = [
     ...furtherMetrics.map((metric) => ({ metric })),
     ...metrics.map((metric) => ({ metric, storage: 'f16' })),
+    ...['hamming', 'jaccard'].map((metric) => ({ metric, storage: 'bits' })),
   ];
   for (const { metric, storage } of kinds) {
     test(`${metric} ${storage ?? ''}: the same distances, bit for bit`, async () => {
@@ -117,9 +118,13 @@ describe('beside the native engine', { skip }, () => {
       const db = await open(location, { create: true, autoWork: false });
       const notes = await db.collection('notes', { v: vector(37, { metric, storage }) });
       const vectors = Array.from({ length: 300 }, () => rounded(metric, dice.vector(37)));
-      await notes.upsert(vectors.map((v, i) => ({ id: `d${i}`, v: v.map((x) => x / 3) })));
+      const isBits = storage === 'bits';
+      const given = (v) => v.map((x) => (isBits ? Number(x > 0) : x / 3));
+      await notes.upsert(vectors.map((v, i) => ({ id: `d${i}`, v: given(v) })));
       await db.checkpoint();
-      const queries = vectors.slice(0, 20).map((v) => v.map((x, i) => (i % 5 ? x : x + 0.5) / 3));
+      const queries = vectors
+        .slice(0, 20)
+        .map((v) => given(v.map((x, i) => (i % 5 ? x : x + 0.5))));
       const expected = [];
       for (const query of queries) expected.push(await searchHere(notes, query));
       await db.close();

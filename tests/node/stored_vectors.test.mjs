@@ -112,3 +112,40 @@ test('f16: what cannot be rounded is refused', async () => {
   await db.collection('notes', { v: vector(2) });
   await db.close();
 });
+
+for (const metric of ['hamming', 'jaccard']) {
+  test(`bits, ${metric}: the distances of f32, and only zeros and ones`, async () => {
+    const dims = 77;
+    const dice = random(7);
+    const db = await open('memory:', { create: true, autoWork: false });
+    const [notes, floats] = await Promise.all(
+      ['bits', 'f32'].map((storage) =>
+        db.collection(storage, { v: vector(dims, { metric, storage }) }),
+      ),
+    );
+    const bits = () => dice.vector(dims).map((x) => Number(x > 0.3));
+    const documents = Array.from({ length: 100 }, (_, i) => ({ id: `d${i}`, v: bits() }));
+    await notes.upsert(documents);
+    await floats.upsert(documents);
+    const request = { vectors: Array.from({ length: 5 }, bits), k: 100 };
+    const wanted = (await floats.searchMany(request)).hits;
+    assert.deepEqual((await notes.searchMany(request)).hits, wanted);
+    await db.compact();
+    assert.deepEqual((await notes.searchMany(request)).hits, wanted);
+    assert.deepEqual((await notes.get('d9', { select: ['v'] })).v, documents[9].v);
+    const none = bits().fill(0.5, 3, 4);
+    const refused = { code: 'VECTOR', message: /'v' holds 0.5 at 3; bits are 0 or 1/ };
+    await assert.rejects(notes.upsert([{ id: 'x', v: none }]), refused);
+    await assert.rejects(notes.search({ vector: none }), refused);
+    await db.close();
+  });
+}
+
+test('bits: not under another metric', async () => {
+  const db = await open('memory:', { create: true });
+  await assert.rejects(db.collection('notes', { v: vector(8, { storage: 'bits' }) }), {
+    code: 'SCHEMA',
+    message: /'storage' of field 'v' is bits, .* hamming or jaccard, not cosine/,
+  });
+  await db.close();
+});

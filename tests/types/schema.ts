@@ -46,6 +46,7 @@ export async function opening(): Promise<void> {
   // @ts-expect-error a metric that there is not
   vector(3, { metric: 'minkowski' });
   vector(3, { storage: 'f16' });
+  vector(3, { metric: 'jaccard', storage: 'bits' });
   // @ts-expect-error a storage that there is not
   vector(3, { storage: 'f8' });
   const typed = await db.collection('notes', schema, { orderBy: 'published' });
