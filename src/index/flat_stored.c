@@ -21,10 +21,14 @@ void flat_space_store(flat_space *s, flat_storage storage)
     s->storage = storage;
 }
 
-/* The first finite element that has become infinite, or n. */
+/* The first finite element that has become infinite, or n. There is hardly ever one. */
 static uint32_t first_too_large(const float *values, const uint16_t *halves, uint32_t n)
 {
-    uint32_t i = 0;
+    uint32_t i = 0, largest = 0;
+    for (; i < n; i++)
+        largest = largest > (halves[i] & 0x7fffu) ? largest : halves[i] & 0x7fffu;
+    if (largest < HALF_INFINITE) return n;
+    i = 0;
     while (i < n && ((halves[i] & 0x7fff) != HALF_INFINITE || isinf(values[i])))
         i++;
     return i;

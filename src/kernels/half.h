@@ -1,8 +1,8 @@
 /* 16-bit floats (IEEE 754 binary16): conversions, and distances of an f32 query and rows of them.
  *
  * Encoding rounds to the nearest, ties to even, and keeps denormals; above 65504 and a half step
- * (from 65520 on) it gives infinity, of NaN a quiet one. Decoding is exact. Distances are what
- * decoding and then dot_rows or l2_rows give, bit for bit.
+ * (from 65520 on) it gives infinity, of NaN a quiet one. Decoding is exact. Distances of finite
+ * rows are what decoding and then dot_rows or l2_rows give, bit for bit.
  */
 #ifndef VEER_KERNELS_HALF_H
 #define VEER_KERNELS_HALF_H

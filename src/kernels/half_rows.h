@@ -2,7 +2,7 @@
  * types: what the files *_half.c have in common. Each includes this once, after it has defined
  * HALF_TARGET (the functions' target attribute, or nothing), WIDTH (the floats of a register: 4, 8
  * or 16) and GROUP (rows that are summed up together, so that no sum waits for itself), and then
- * defines the three functions that are declared here.
+ * defines the functions that are declared here.
  */
 #ifndef VEER_KERNELS_HALF_ROWS_H
 #define VEER_KERNELS_HALF_ROWS_H
@@ -17,10 +17,8 @@
 
 typedef float vec __attribute__((vector_size(WIDTH * sizeof(float))));
 
-/* WIDTH halves, exactly. */
+/* WIDTH halves, exactly; they are finite. */
 INLINE vec widen(const uint16_t *from);
-/* WIDTH halves, rounded. */
-INLINE void narrow(vec from, uint16_t *to);
 /* Asks for the memory of `count` rows, or of as many of them as are useful; returns how many. */
 INLINE size_t fetch_rows(const uint16_t *const *rows, size_t count, size_t n);
 
@@ -117,22 +115,25 @@ INLINE void many_rows(const float *query, const uint16_t *const *rows, size_t co
                                          size_t count, size_t n, float *results)           \
     {                                                                                      \
         many_rows(query, rows, count, n, true, results);                                   \
-    }                                                                                      \
-    HALF_TARGET void half_decode_##tier(const uint16_t *halves, size_t n, float *values)   \
-    {                                                                                      \
-        size_t i = 0;                                                                      \
-        for (; i + WIDTH <= n; i += WIDTH) {                                               \
-            vec v = widen(halves + i);                                                     \
-            memcpy(values + i, &v, sizeof v);                                              \
-        }                                                                                  \
-        half_decode_scalar(halves + i, n - i, values + i);                                 \
-    }                                                                                      \
-    HALF_TARGET void half_encode_##tier(const float *values, size_t n, uint16_t *halves)   \
-    {                                                                                      \
-        size_t i = 0;                                                                      \
-        for (; i + WIDTH <= n; i += WIDTH)                                                 \
-            narrow(load(values + i), halves + i);                                          \
-        half_encode_scalar(values + i, n - i, halves + i);                                 \
+    }
+
+/* Conversions, where widen is exact for all halves, by a function `narrow` that rounds WIDTH floats. */
+#define HALF_CONVERSIONS(tier)                                                           \
+    HALF_TARGET void half_decode_##tier(const uint16_t *halves, size_t n, float *values) \
+    {                                                                                    \
+        size_t i = 0;                                                                    \
+        for (; i + WIDTH <= n; i += WIDTH) {                                             \
+            vec v = widen(halves + i);                                                   \
+            memcpy(values + i, &v, sizeof v);                                            \
+        }                                                                                \
+        half_decode_scalar(halves + i, n - i, values + i);                               \
+    }                                                                                    \
+    HALF_TARGET void half_encode_##tier(const float *values, size_t n, uint16_t *halves) \
+    {                                                                                    \
+        size_t i = 0;                                                                    \
+        for (; i + WIDTH <= n; i += WIDTH)                                               \
+            narrow(load(values + i), halves + i);                                        \
+        half_encode_scalar(values + i, n - i, halves + i);                               \
     }
 
 #endif

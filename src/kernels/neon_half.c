@@ -26,3 +26,4 @@ INLINE size_t fetch_rows(const uint16_t *const *rows, size_t count, size_t n)
 }
 
 HALF_ROWS(neon)
+HALF_CONVERSIONS(neon)

@@ -4,32 +4,29 @@
 #include "kernels/half.h"
 #include "kernels/lanes.h"
 
-#define FRACTION_SHIFT 13u         /* 23 bits of a fraction to 10 */
-#define LEAST_NORMAL 0x38800000u   /* 2^-14 */
-#define LEAST_INFINITE 0x477ff000u /* 65520: the tie between 65504 and what would follow */
+#define FRACTION_SHIFT 13u          /* 23 bits of a fraction to 10 */
+#define LEAST_NORMAL 0x38800000u    /* 2^-14 */
+#define LEAST_TOO_LARGE 0x47800000u /* 65536; what is rounded up to it becomes infinite by itself */
 #define BIAS_CHANGE ((127u - 15u) << 23)
+#define DENORMAL_ROUNDER 0.5f /* whose last place is the least denormal half, 2^-24 */
+#define ROUNDER_BITS 0x3f000000u
 
+/* Every case at once, so that compilers make vectors of it. */
 static uint16_t encode(float value)
 {
-    uint32_t bits;
+    uint32_t bits, denormal;
     memcpy(&bits, &value, sizeof bits);
-    uint32_t sign = bits >> 16 & 0x8000;
     uint32_t size = bits & 0x7fffffff;
-    if (size > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (size >> FRACTION_SHIFT & 0x3ff));
-    if (size >= LEAST_INFINITE) return (uint16_t)(sign | 0x7c00);
-    uint32_t kept, shift = FRACTION_SHIFT;
-    if (size >= LEAST_NORMAL) {
-        kept = size - BIAS_CHANGE;
-    } else {
-        /* A denormal: the fraction, with its leading one, in units of 2^-24. */
-        uint32_t exponent = size >> 23;
-        if (exponent < 127 - 25) return (uint16_t)sign; /* below half a unit */
-        kept = (size & 0x7fffff) | 0x800000;
-        shift = 126 - exponent;
-    }
-    uint32_t half_unit = 1u << (shift - 1);
-    uint32_t rounded = kept + (half_unit - 1) + (kept >> shift & 1);
-    return (uint16_t)(sign | rounded >> shift);
+    float magnitude;
+    memcpy(&magnitude, &size, sizeof magnitude);
+    magnitude += DENORMAL_ROUNDER;
+    memcpy(&denormal, &magnitude, sizeof denormal);
+    uint32_t odd = size >> FRACTION_SHIFT & 1;
+    uint32_t normal = (size - BIAS_CHANGE + 0xfff + odd) >> FRACTION_SHIFT;
+    uint32_t half = size < LEAST_NORMAL ? denormal - ROUNDER_BITS : normal;
+    uint32_t endless = size > 0x7f800000 ? 0x7e00 | (size >> FRACTION_SHIFT & 0x3ff) : 0x7c00;
+    half = size < LEAST_TOO_LARGE ? half : endless;
+    return (uint16_t)((bits >> 16 & 0x8000) | half);
 }
 
 /* The bits of the size where f32 has its own are the half times 2^-112, as normal or as denormal:

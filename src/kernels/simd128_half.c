@@ -1,9 +1,8 @@
 /* 16-bit floats, the SIMD128 tier of WebAssembly, which has no conversion of them.
  *
- * The bits of a half's size, moved to where f32 has its exponent, are the half times 2^-112, as
- * normal or as denormal; one exact multiplication makes it right. Only infinity and NaN have to be
- * given their exponent. (In f32 those products are of denormals only for denormal halves, below
- * 6e-5: some engines' processors are slow with them.)
+ * The bits of a half, moved to where f32 has its sign, exponent and fraction, are the half times
+ * 2^-112, as normal or as denormal; one exact product makes it right. Only infinity and NaN, which
+ * become 65536 and more, have to be given their exponent, where they may be.
  */
 #include <wasm_simd128.h>
 
@@ -15,19 +14,9 @@
 
 INLINE vec widen(const uint16_t *from)
 {
-    v128_t half = wasm_u32x4_load16x4(from);
-    v128_t size = wasm_i32x4_shl(wasm_v128_and(half, wasm_i32x4_const_splat(0x7fff)), 13);
-    v128_t value = wasm_f32x4_mul(size, wasm_f32x4_const_splat(0x1p112f));
-    v128_t has_no_end = wasm_i32x4_gt(size, wasm_i32x4_const_splat(0x0f7fffff));
-    value = wasm_v128_or(value, wasm_v128_and(has_no_end, wasm_i32x4_const_splat(0x7f800000)));
-    v128_t sign = wasm_v128_and(wasm_i32x4_shl(half, 16), wasm_i32x4_const_splat(INT32_MIN));
-    return (vec)wasm_v128_or(value, sign);
-}
-
-/* Writing costs more elsewhere. */
-INLINE void narrow(vec from, uint16_t *to)
-{
-    half_encode_scalar((const float *)&from, WIDTH, to);
+    v128_t half = wasm_i32x4_load16x4((const int16_t *)from);
+    v128_t bits = wasm_v128_and(wasm_i32x4_shl(half, 13), wasm_i32x4_const_splat(~0x70001fff));
+    return (vec)wasm_f32x4_mul(bits, wasm_f32x4_const_splat(0x1p112f));
 }
 
 /* Of rows that are fetched together: half of a small cache of the first level. */
@@ -47,3 +36,21 @@ INLINE size_t fetch_rows(const uint16_t *const *rows, size_t count, size_t n)
 }
 
 HALF_ROWS(simd128)
+
+void half_decode_simd128(const uint16_t *halves, size_t n, float *values)
+{
+    size_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH) {
+        v128_t value = (v128_t)widen(halves + i);
+        v128_t is_endless = wasm_f32x4_ge(wasm_f32x4_abs(value), wasm_f32x4_const_splat(65536));
+        v128_t exponent = wasm_v128_and(is_endless, wasm_i32x4_const_splat(0x7f800000));
+        wasm_v128_store(values + i, wasm_v128_or(value, exponent));
+    }
+    half_decode_scalar(halves + i, n - i, values + i);
+}
+
+/* The compiler makes vectors of it. */
+void half_encode_simd128(const float *values, size_t n, uint16_t *halves)
+{
+    half_encode_scalar(values, n, halves);
+}

@@ -187,6 +187,12 @@ static void check_rows(const float *query, const uint16_t *const *rows, size_t c
     }
 }
 
+static void make_finite(uint16_t *halves, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((halves[i] & 0x7fff) >= INFINITE) halves[i] &= 0xbfff;
+}
+
 /* Rows anywhere, each before a page of its own, and at odd places; and rows of one array, which are
  * a stream. */
 static void test_rows(void **state)
@@ -210,6 +216,7 @@ static void test_rows(void **state)
                 uint16_t *row = guarded_end(&memory[i], (n + i % 2) * sizeof *row);
                 fill_halves(values, n, i == 5 ? SPECIAL : kind, &random);
                 half_encode_scalar(values, n, row);
+                make_finite(row, n);
                 if (n > 0) memcpy(stream + i * n, row, n * sizeof *row);
                 orders[0][i] = row;
                 orders[1][i] = stream + i * n;
