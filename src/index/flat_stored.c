@@ -72,9 +72,12 @@ bool flat_round(const flat_space *s, const float *vector, float *rounded, uint32
 
 static void store_bits(const float *vector, uint32_t dims, uint8_t *bits)
 {
-    memset(bits, 0, flat_stored_bytes(FLAT_BITS, dims));
-    for (uint32_t i = 0; i < dims; i++)
-        bits[i / 8] |= (uint8_t)((vector[i] != 0) << (i % 8));
+    for (uint32_t first = 0; first < dims; first += 8) {
+        unsigned byte = 0, n = dims - first < 8 ? dims - first : 8;
+        for (unsigned j = 0; j < n; j++)
+            byte |= (unsigned)(vector[first + j] != 0) << j;
+        bits[first / 8] = (uint8_t)byte;
+    }
 }
 
 void flat_store(const flat_space *s, const float *vector, void *stored)
