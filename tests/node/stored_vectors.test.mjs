@@ -115,7 +115,7 @@ test('f16: what cannot be rounded is refused', async () => {
 
 for (const metric of ['hamming', 'jaccard']) {
   test(`bits, ${metric}: the distances of f32, and only zeros and ones`, async () => {
-    const dims = 77;
+    const dims = 293;
     const dice = random(7);
     const db = await open('memory:', { create: true, autoWork: false });
     const [notes, floats] = await Promise.all(
