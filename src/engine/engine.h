@@ -233,6 +233,9 @@ veer_status segment_codes_load(const segment_vectors *vectors, const void **bloc
 veer_status segment_codes_centre(const segment_vectors *vectors, const float **centre,
                                  veer_error *error);
 
+/* Fetches ahead what comparing an original will read first. */
+void segment_vector_fetch(const segment_vectors *vectors, uint32_t ordinal);
+
 /* The graph over a sealed segment's vectors, or NULL: there is none. */
 struct graph;
 veer_status segment_graph(const segment_vectors *vectors, const struct graph **out,

@@ -11,6 +11,9 @@
 /* The best of 16 to 256 for k = 10 (bench/flat_search.c). */
 #define BATCH_ROWS 64u
 
+/* Items whose originals are asked for before any is looked at. */
+#define FETCHED_ITEMS 32u
+
 veer_status executor_fetch(executor *run, uint32_t index, uint32_t ordinal, veer_error *error)
 {
     const segment_vectors *vectors = &run->parts[index].vectors;
@@ -52,6 +55,10 @@ veer_status executor_rerank_items(executor *run, const flat_query *query,
     veer_status status = VEER_OK;
     arena_mark mark = arena_save(run->scratch);
     run->batch->count = 0;
+    for (size_t i = 0; i < count && i < FETCHED_ITEMS; i++) {
+        const search_run *codes = &run->runs[items[i].part];
+        segment_vector_fetch(&run->parts[codes->part].vectors, codes->first + items[i].row);
+    }
     for (size_t i = 0; i < count; i++) {
         const search_run *codes = &run->runs[items[i].part];
         veer_status one = executor_fetch(run, codes->part, codes->first + items[i].row, error);

@@ -394,6 +394,8 @@ uint32_t segment_vector_ordinal(const segment_vectors *vectors, uint32_t row)
     return low < vectors->count && vectors->rows[low] == row ? low : ROW_NONE;
 }
 
+/* Of an original: the rest follows while these are summed up. */
+#define FETCHED_BYTES 256u
 #define RANGE_COPY_BYTES (64u << 10) /* at a time, where the stream is not mapped */
 
 veer_status segment_vector_range(const segment_vectors *vectors, uint32_t first, uint32_t count,
@@ -416,6 +418,18 @@ veer_status segment_vector_range(const segment_vectors *vectors, uint32_t first,
     *given = most;
     return segment_read(base, vectors->originals, (uint64_t)first * row_bytes, most * row_bytes,
                         scratch, (const void **)originals, error);
+}
+
+void segment_vector_fetch(const segment_vectors *vectors, uint32_t ordinal)
+{
+    if (vectors->inverse_norms) __builtin_prefetch(&vectors->inverse_norms[ordinal]);
+    if (!vectors->sealed) return;
+    size_t row_bytes = field_row_bytes(vectors->field);
+    const char *original = segment_peek(vectors->core->as.sealed->base, vectors->sealed->originals,
+                                        (uint64_t)ordinal * row_bytes);
+    if (!original) return;
+    for (size_t line = 0; line < row_bytes && line < FETCHED_BYTES; line += 64)
+        __builtin_prefetch(original + line);
 }
 
 veer_status segment_vector(const segment_vectors *vectors, uint32_t ordinal, arena *scratch,
