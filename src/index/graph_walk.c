@@ -59,10 +59,15 @@ static size_t merge(graph_walk *walk, const graph_near *near, size_t count)
             old--;
     }
     size_t place = walk->count = old + count;
-    while (count > 0) {
-        bool is_old = old > 0 && pool[old - 1].rank > near[count - 1].rank;
-        pool[--place] = is_old ? pool[--old] : near[--count];
+    while (count > 0 && old > 0) {
+        graph_near last = pool[old - 1], added = near[count - 1];
+        bool is_old = last.rank > added.rank;
+        pool[--place] = is_old ? last : added;
+        old -= is_old;
+        count -= !is_old;
     }
+    while (count > 0)
+        pool[--place] = near[--count];
     return place;
 }
 
