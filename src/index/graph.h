@@ -1,10 +1,10 @@
 /* The graph index: a proximity graph over the vectors of one segment, walked on codes.
  *
  * Nodes are the segment's vector ordinals. Each has a code of its rotated vector around a centre, of
- * 8 or 4 bits a dimension, and the numbers of at most `degree` neighbours. A search starts at the nearest of a fixed
- * sample of nodes, the entries, and repeatedly looks at the neighbours of the nearest node that it
- * has not expanded yet; it ends when all of the `effort` nearest nodes found are expanded. What it
- * gives is ordered by code distances and is to be reranked with originals.
+ * 8 or 4 bits a dimension, and the numbers of at most `degree` neighbours. A search starts at the
+ * nearest of a fixed sample of nodes, the entries, and repeatedly looks at the neighbours of the
+ * nearest node that it has not expanded yet; it ends when all of the `effort` nearest nodes found
+ * are expanded. What it gives is ordered by code distances and is to be reranked with originals.
  *
  * Walks wait for memory, so that shorter codes are faster. 4 bits are as good as 8 where many
  * dimensions share the error (graph_code_bits); graphs are built on 8 bits all the same.

@@ -169,8 +169,8 @@ static veer_status count_nearer(filtered_walk *run, size_t enough, double *count
 
 /* ---------------------------------------------------------------- searching */
 
-/* 4-bit codes need as many nodes to compare by more as they were measured with, however few an effort
- * expands. */
+/* 4-bit codes need as many nodes to compare by originals as they were measured with, however few an
+ * effort expands. */
 static size_t kept_for(const graph *graph, const graph_choice *choice)
 {
     size_t most = graph->count / GRAPH_RERANK_PER_RESULT;

@@ -541,7 +541,7 @@ void graph_aim_effort(const graph *graph, size_t k, double share, size_t effort,
     double part = share_of(results);
     double beyond = results > curve_k[1] ? results / curve_k[1] : 1;
     double recall = between(few.recall, many.recall, part);
-    /* 4-bit codes were measured with so many compared by more than codes. */
+    /* 4-bit codes were measured with so many compared by 8 bits. */
     size_t compared = graph->bits == 4 ? whole(GRAPH_RERANK_PER_RESULT * results) : 0;
     *aim = (graph_aim){
         .effort = effort,

@@ -9,8 +9,8 @@
  * that, in units that are the query's, as a whole number.
  *
  * 8 bits: r is `step` times a code of whole numbers, the query a code of finer steps, f to a unit.
- * A rank is f / (2 step) * norm - <codes>, all of it whole. Under dot, where the length of a query says
- * nothing, f is as large as its largest value allows.
+ * A rank is f / (2 step) * norm - <codes>, all of it whole. Under dot, where the length of a query
+ * says nothing, f is as large as its largest value allows.
  *
  * 4 bits: <q, r> is estimated by scale * <q, levels> (rabitq_wide.h), the query being rounded to 127
  * steps to either side. That sum is whole; what it is multiplied with are floats, in one order, and
@@ -27,10 +27,12 @@
 /* Steps of a query to one of an 8-bit code under l2: as many as keep every rank in 31 bits
  * (kernels.h). */
 #define QUERY_STEPS 8
-/* An 8-bit code's error in one dimension is uniform within a step: its standard deviation, in steps. */
+/* An 8-bit code's error in one dimension is uniform within a step: its standard deviation, in
+ * steps. */
 #define CODE_DEVIATION 0.28867513459481287
-/* That of a 4-bit code's inner product is at most this times the length of the query and the distance, by the
- * root of the dimensions: 1 / u^2 - 1 of normal values in rabitq_wide.h. */
+/* That of a 4-bit code's inner product is at most this times the length of the query and the
+ * distance, by the root of the dimensions: the root of 1 / u^2 - 1 of normal values
+ * (rabitq_wide.c). */
 #define NIBBLE_DEVIATION 0.108
 /* Deviations within which codes may mistake the order of two nodes. Those of 4-bit codes are large:
  * more than 2.5 compare up to a tenth more originals and find less than 0.001 more. */
