@@ -515,6 +515,49 @@ static void test_damage_of_factors(void **state)
     world_free(&w);
 }
 
+static bool is_same(const world *w, uint32_t node, uint32_t row)
+{
+    arena scratch;
+    bool same = false;
+    arena_init(&scratch, memory_default());
+    assert_int_equal(graph_check_node(w->space, &w->graph, node, row_of(w, row), &scratch, &same),
+                     VEER_OK);
+    arena_fini(&scratch);
+    return same;
+}
+
+/* A node's code and each of its numbers are those of its vector, or it is seen. */
+static void test_codes_are_checked(void **state)
+{
+    (void)state;
+    for (uint32_t bits = 8; bits >= 4; bits -= 4) {
+        world w;
+        world_new(&w, 100, VEER_METRIC_COSINE, 300, CLUSTERED, 3);
+        w.bits = bits;
+        assert_int_equal(build(&w, memory_default(), 1), VEER_OK);
+        size_t code_bytes = graph_code_bytes(&w.graph, w.space->padded);
+        size_t norm_bytes = graph_norm_bytes(&w.graph);
+        uint8_t *codes = (uint8_t *)(uintptr_t)w.graph.codes;
+        uint8_t *norms = (uint8_t *)(uintptr_t)w.graph.norms;
+        for (uint32_t node = 0; node < 300; node += 23) {
+            assert_true(is_same(&w, node, node));
+            assert_false(is_same(&w, node, (node + 1) % 300));
+            for (size_t i = 0; i < code_bytes; i += code_bytes - 1) {
+                codes[node * code_bytes + i] ^= 1;
+                assert_false(is_same(&w, node, node));
+                codes[node * code_bytes + i] ^= 1;
+            }
+            for (size_t i = 0; i < norm_bytes; i += 4) {
+                norms[node * norm_bytes + i] ^= 1;
+                assert_false(is_same(&w, node, node));
+                norms[node * norm_bytes + i] ^= 1;
+            }
+            assert_true(is_same(&w, node, node));
+        }
+        world_free(&w);
+    }
+}
+
 static void test_far_queries_are_refused(void **state)
 {
     (void)state;
@@ -592,6 +635,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_damage_is_seen),
         cmocka_unit_test(test_far_queries_are_refused),
         cmocka_unit_test(test_damage_of_factors),
+        cmocka_unit_test(test_codes_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
