@@ -354,7 +354,7 @@ static veer_status check_graph(segment_check *self, const segment_vectors *vecto
     if (!vectors->sealed || !vectors->sealed->graph_file) return VEER_OK;
     VEER_TRY(segment_graph_load(vectors, &graph, error));
     const char *problem = NULL;
-    if (graph_check(graph, self->scratch, &problem) != VEER_OK)
+    if (graph_check(space, graph, self->scratch, &problem) != VEER_OK)
         return error_nomem(error, "a check", graph->count);
     if (problem)
         VEER_FAIL(error, VEER_E_CORRUPT, "the graph of field '%s' %s", vectors->field->name,

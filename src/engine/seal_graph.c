@@ -22,7 +22,7 @@ enum {
     GRAPH_LINK,
     GRAPH_STREAM,
     GRAPH_PARTS, /* a section each */
-    GRAPH_END = GRAPH_PARTS + 6,
+    GRAPH_END = GRAPH_PARTS + 7,
 };
 
 /* Begins a field; *wanted false: it needs no graph. */
@@ -102,6 +102,7 @@ static veer_status put_part(builder *builder, const field *field, bool *done, ve
         {SECTION_GRAPH_LINKS, graph.links,
          (size_t)graph.count * graph.degree * sizeof *graph.links},
         {SECTION_GRAPH_ENTRIES, graph.entries, graph.entries_count * sizeof *graph.entries},
+        {SECTION_GRAPH_STARTS, graph.starts, graph_starts_bytes(&graph, padded)},
     };
     size_t part = (size_t)builder->phase - GRAPH_PARTS;
     return builder_put_section(builder, parts[part].kind, field->id, parts[part].data,

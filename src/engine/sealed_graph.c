@@ -34,19 +34,20 @@ static veer_status load_graph(sealed_vectors *vectors, const field *field, veer_
     if (!graph_head_load(head, padded, graph) || graph->count != vectors->count)
         VEER_FAIL(error, VEER_E_CORRUPT, "the head of a graph is wrong");
     uint64_t n = graph->count;
-    const void *parts[5] = {NULL};
+    const void *parts[6] = {NULL};
     const struct {
         uint16_t kind;
         uint64_t bytes;
-    } wanted[5] = {
+    } wanted[6] = {
         {SECTION_CENTRE, padded * 4ull},
         {SECTION_GRAPH_CODES, n * graph_code_bytes(graph, padded)},
         {SECTION_GRAPH_NORMS, n * graph_norm_bytes(graph)},
         {SECTION_GRAPH_LINKS, n * graph->degree * 4},
         {SECTION_GRAPH_ENTRIES, graph->entries_count * 4ull},
+        {SECTION_GRAPH_STARTS, graph_starts_bytes(graph, padded)},
     };
     bool waits = false;
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < 6; i++) {
         veer_status status = load_part(vectors, wanted[i].kind, wanted[i].bytes, &parts[i], error);
         if (status == VEER_PENDING)
             waits = true;
@@ -59,6 +60,7 @@ static veer_status load_graph(sealed_vectors *vectors, const field *field, veer_
     graph->norms = parts[2];
     graph->links = parts[3];
     graph->entries = parts[4];
+    graph->starts = parts[5];
     if (!graph_is_valid(field->space, graph))
         VEER_FAIL(error, VEER_E_CORRUPT, "a graph leads nowhere");
     return VEER_OK;

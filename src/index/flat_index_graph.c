@@ -31,6 +31,7 @@ uint64_t flat_graph_layout(const flat_index *index, const graph *graph, uint64_t
     bytes[GRAPH_CENTRE] = rows > 0 ? padded * (uint64_t)sizeof *graph->centre : 0;
     bytes[GRAPH_NORMS] = rows * graph_norm_bytes(graph);
     bytes[GRAPH_ENTRIES] = graph->entries_count * (uint64_t)sizeof *graph->entries;
+    bytes[GRAPH_STARTS] = rows > 0 ? graph_starts_bytes(graph, padded) : 0;
     for (size_t i = 0; i < GRAPH_PARTS; i++)
         sum += bytes[i];
     return sum;
@@ -65,6 +66,8 @@ void flat_graph_install(flat_index *index, const graph *head, uint8_t *slab, siz
     g->graph.norms = slab;
     slab += parts[GRAPH_NORMS];
     g->graph.entries = (const uint32_t *)(const void *)slab;
+    slab += parts[GRAPH_ENTRIES];
+    g->graph.starts = slab;
 }
 
 static void end_building(flat_index *index)
@@ -152,8 +155,8 @@ static veer_status finish_some(flat_index *index)
         if (g->room == NULL) return VEER_E_NOMEM;
         g->room_bytes = (size_t)all;
     }
-    const void *const parts[GRAPH_PARTS] = {built.codes, built.links, built.centre, built.norms,
-                                            built.entries};
+    const void *const parts[GRAPH_PARTS] = {built.codes, built.links,   built.centre,
+                                            built.norms, built.entries, built.starts};
     size_t left = g->room_bytes - g->copied;
     size_t end = g->copied + (left < BYTES_A_STEP ? left : BYTES_A_STEP);
     copy_parts(g->room, parts, bytes, g->copied, end);

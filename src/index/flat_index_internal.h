@@ -131,7 +131,15 @@ veer_status flat_centre_drift(flat_index *index, const float *centre, double *dr
 /* flat_index_graph.c */
 
 /* Where the parts of a graph lie in its slab, in this order; the head says how large they are. */
-enum { GRAPH_CODES, GRAPH_LINKS, GRAPH_CENTRE, GRAPH_NORMS, GRAPH_ENTRIES, GRAPH_PARTS };
+enum {
+    GRAPH_CODES,
+    GRAPH_LINKS,
+    GRAPH_CENTRE,
+    GRAPH_NORMS,
+    GRAPH_ENTRIES,
+    GRAPH_STARTS,
+    GRAPH_PARTS
+};
 /* Bytes of each part, and of all. The head is possible, its count at most FLAT_INDEX_ROWS_MAX. */
 uint64_t flat_graph_layout(const flat_index *index, const graph *graph,
                            uint64_t bytes[GRAPH_PARTS]);

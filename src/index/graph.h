@@ -2,7 +2,7 @@
  *
  * Nodes are the segment's vector ordinals. Each has a code of its rotated vector around a centre, of
  * 8 or 4 bits a dimension, and the numbers of at most `degree` neighbours. A search starts at the
- * nearest of a fixed sample of nodes, the entries, and repeatedly looks at the neighbours of the
+ * nearest of a fixed sample of nodes, the entries (graph_starts.c), and repeatedly looks at the neighbours of the
  * nearest node that it has not expanded yet; it ends when all of the `effort` nearest nodes found
  * are expanded. What it gives is ordered by code distances and is to be reranked with originals.
  *
@@ -60,12 +60,13 @@ typedef struct graph {
     uint32_t entries_count;
     uint32_t bits;         /* of a code and dimension: 8 or 4 */
     float step;            /* 8 bits: one unit of a code */
-    float square;          /* 4 bits: the largest of the factors' */
+    float square;          /* the largest of the norms, or of the factors' squares */
     const float *centre;   /* padded dims */
     const void *codes;     /* count x graph_code_bytes: int8_t, or as kernel_pack_sq4 packs them */
     const void *norms;     /* count: int32_t sum of the code's squares, or graph_factors */
     const uint32_t *links; /* count x degree; what follows a node's last one is GRAPH_NONE */
     const uint32_t *entries; /* nodes */
+    const void *starts;      /* 1-bit codes of the first graph_starts_rows of them, in blocks */
     graph_curve curves[GRAPH_STOPS][GRAPH_CURVES];
 } graph;
 
@@ -86,12 +87,19 @@ static inline size_t graph_norm_bytes(const graph *graph)
     return graph->bits == 8 ? sizeof(int32_t) : sizeof(graph_factors);
 }
 
+/* graph_starts.c: entries of a graph of so many nodes, beside those that nothing else leads to; and
+ * bytes of `starts`, which begin where an f32 may. */
+uint32_t graph_entries(uint32_t count);
+uint32_t graph_starts_rows(const graph *graph);
+size_t graph_starts_bytes(const graph *graph, uint32_t padded);
+
 /* Whether every number in it is one that a search may follow. */
 bool graph_is_valid(const flat_space *space, const graph *graph);
 
 /* graph_check.c: what a search does not need to be safe. *problem NULL: every node is reached from an
  * entry, and lists are as they should be; else a text. VEER_E_NOMEM. */
-veer_status graph_check(const graph *graph, arena *scratch, const char **problem);
+veer_status graph_check(const flat_space *space, const graph *graph, arena *scratch,
+                        const char **problem);
 /* Whether the node's code and norm are those of the original. VEER_E_NOMEM. */
 veer_status graph_check_node(const flat_space *space, const graph *graph, uint32_t node,
                              const float *vector, arena *scratch, bool *is_same);

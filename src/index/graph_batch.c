@@ -55,11 +55,13 @@ void graph_rank(const graph_builder *b, uint32_t node, graph_near *near, size_t 
     }
 }
 
-/* Entries that are in the graph: those that were from the beginning come first. */
+/* Entries that are in the graph, those that were from the beginning first, as far as each node is
+ * compared with them. */
 static uint32_t entries_linked(const graph_builder *b)
 {
     uint32_t linked = b->kept_entries + (b->linked - b->kept);
-    return linked < b->entries_count ? linked : b->entries_count;
+    if (linked > b->entries_count) linked = b->entries_count;
+    return linked < GRAPH_ENTRIES_MIN ? linked : GRAPH_ENTRIES_MIN;
 }
 
 /* Lists have no slack any more: those that come in now are filled at once. */
@@ -202,6 +204,20 @@ static void trim_step(graph_builder *b, const veer_pool *pool)
     graph_reach_begin(b);
 }
 
+static void starts_step(graph_builder *b)
+{
+    graph graph;
+    graph_builder_result(b, &graph);
+    if (b->position < graph_starts_rows(&graph)) {
+        size_t block = b->position / KERNEL_BLOCK_ROWS;
+        graph_starts_make(b->space, &graph, b->position, b->work,
+                          b->starts + block * kernel_block_bytes(b->padded));
+        b->position += KERNEL_BLOCK_ROWS;
+    } else {
+        graph_measure_begin(b);
+    }
+}
+
 veer_status graph_builder_step(graph_builder *b, const veer_pool *threads, bool *left)
 {
     const veer_pool *pool = threads && threads->run && threads->threads > 1 ? threads : NULL;
@@ -233,6 +249,9 @@ veer_status graph_builder_step(graph_builder *b, const veer_pool *threads, bool 
         break;
     case GRAPH_REACH:
         status = graph_reach_step(b);
+        break;
+    case GRAPH_STARTS:
+        starts_step(b);
         break;
     case GRAPH_MEASURE:
         graph_measure_step(b);

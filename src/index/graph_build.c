@@ -6,7 +6,7 @@
  * Dot products are no distance. There the graph is that of the vectors lifted by one dimension to
  * the same length (Bachrach et al., RecSys 2014): x to (x, sqrt(M^2 - |x|^2)) with M the longest
  * one's length. A query has 0 there, and its nearest lifted vector has the largest product. The
- * lifts are whole numbers of code steps. Half of the entries are the longest vectors, which are what
+ * lifts are whole numbers of code steps. Some of the entries are the longest vectors, which are what
  * most queries look for and far from everything else.
  *
  * The step of codes is chosen so that they cover all values, but at most 12 standard deviations:
@@ -68,7 +68,7 @@ static bool allocate(graph_builder *b)
     const veer_allocator *a = b->allocator;
     size_t n = b->count, padded = b->padded;
     b->centre = memory_array(a, padded, sizeof *b->centre);
-    b->work = memory_array(a, 2 * padded, sizeof *b->work);
+    b->work = memory_array(a, 3 * padded, sizeof *b->work);
     b->codes = memory_room(a, n, padded);
     b->norms = memory_room(a, n, sizeof *b->norms);
     b->links = memory_room(a, n, b->places * sizeof *b->links);
@@ -77,8 +77,11 @@ static bool allocate(graph_builder *b)
     b->targets = memory_room(a, n, sizeof *b->targets);
     b->reverses_capacity = graph_batch_max(b->count) * b->options.degree;
     b->reverses = memory_room(a, b->reverses_capacity, sizeof *b->reverses);
-    b->entries_capacity = b->goal < GRAPH_ENTRIES ? b->goal : GRAPH_ENTRIES;
+    uint32_t entries = graph_entries(b->count);
+    b->entries_capacity = b->goal < entries ? b->goal : entries;
     b->entries = memory_array(a, b->entries_capacity, sizeof *b->entries);
+    b->starts_bytes = kernel_blocks(entries) * kernel_block_bytes(padded);
+    b->starts = memory_room(a, b->starts_bytes, 1);
     size_t effort = graph_measure_effort_max();
     b->pool_capacity = 1 + (effort > b->options.effort ? effort : b->options.effort);
     graph_measured *m = &b->measured;
@@ -98,7 +101,7 @@ static bool allocate(graph_builder *b)
         m->codes = memory_array(a, GRAPH_MEASURED_TOGETHER * padded, sizeof *m->codes);
     }
     return b->centre && b->work && b->codes && b->norms && b->links && b->order && b->heads &&
-           b->targets && b->reverses && b->entries && m->nearest &&
+           b->targets && b->reverses && b->entries && b->starts && m->nearest &&
            ((b->lifts && m->codes) || !has_lifts) &&
            ((b->nibbles && b->factors && m->nibbles) || !has_nibbles) &&
            graph_walk_allocate(b, &b->walk, &b->near);
@@ -141,7 +144,7 @@ void graph_builder_free(graph_builder *b)
     const veer_allocator *a = b->allocator;
     size_t n = b->count;
     memory_array_free(a, b->centre, b->padded, sizeof *b->centre);
-    memory_array_free(a, b->work, 2 * b->padded, sizeof *b->work);
+    memory_array_free(a, b->work, 3 * b->padded, sizeof *b->work);
     memory_array_free(a, b->codes, n, b->padded);
     memory_array_free(a, b->norms, n, sizeof *b->norms);
     memory_array_free(a, b->nibbles, n, b->padded / 2);
@@ -153,6 +156,7 @@ void graph_builder_free(graph_builder *b)
     memory_array_free(a, b->targets, n, sizeof *b->targets);
     memory_array_free(a, b->reverses, b->reverses_capacity, sizeof *b->reverses);
     memory_array_free(a, b->entries, b->entries_capacity, sizeof *b->entries);
+    memory_array_free(a, b->starts, b->starts_bytes, 1);
     graph_measured *m = &b->measured;
     memory_array_free(a, m->nearest, GRAPH_MEASURED_TOGETHER * GRAPH_MEASURED_K,
                       sizeof *m->nearest);
@@ -209,10 +213,17 @@ static float choose_step(const graph_builder *b)
     return (float)(range / KERNEL_SQ8_MAX);
 }
 
-/* How many of the entries are the longest vectors. */
+/* How many of the entries that nodes are compared with in building: to each random one there is one
+ * of the longest. */
+static uint32_t random_entries(const graph_builder *b)
+{
+    uint32_t half = b->entries_count / 2;
+    return half < GRAPH_ENTRIES_MIN / 2 ? half : GRAPH_ENTRIES_MIN / 2;
+}
 static uint32_t longest_entries(const graph_builder *b)
 {
-    return b->entries_count - b->entries_count / 2;
+    uint32_t left = b->entries_count - random_entries(b);
+    return left < GRAPH_ENTRIES_MIN / 2 ? left : GRAPH_ENTRIES_MIN / 2;
 }
 
 static void note_length(graph_builder *b, uint32_t node)
@@ -220,7 +231,6 @@ static void note_length(graph_builder *b, uint32_t node)
     topk longest = {b->longest, longest_entries(b), b->longest_count};
     (void)topk_push(&longest, -(float)b->norms[node], node);
     b->longest_count = longest.count;
-    if (b->norms[node] > b->longest_norm) b->longest_norm = b->norms[node];
 }
 
 static void begin_links(graph_builder *b)
@@ -247,6 +257,7 @@ void graph_builder_add(graph_builder *b, const float *vector)
     uint32_t node = b->coded++;
     int8_t *code = b->codes + (size_t)node * b->padded;
     b->norms[node] = b->space->kernels->encode_sq8(residual, b->padded, 1 / b->step, code);
+    if (b->norms[node] > b->largest_norm) b->largest_norm = b->norms[node];
     if (b->nibbles) add_nibbles(b, residual, node);
     if (b->lifts) note_length(b, node);
     memset(graph_list(b, node), 0xff, b->stride * sizeof *b->links);
@@ -261,10 +272,10 @@ void graph_builder_add(graph_builder *b, const float *vector)
 }
 
 /* The next lifts, from squared lengths, which are whole: the same on every machine. What is among
- * the longest moves to where the second half of the entries will be. */
+ * the longest moves to behind the random entries. */
 void graph_lift_step(graph_builder *b)
 {
-    uint32_t half = b->entries_count - longest_entries(b);
+    uint32_t half = random_entries(b);
     if (b->position == 0) {
         b->longest_place = half;
         for (size_t i = 0; i < b->longest_count; i++)
@@ -272,7 +283,7 @@ void graph_lift_step(graph_builder *b)
     }
     for (uint32_t i = 0; i < LIFTS_A_STEP && b->position < b->count; i++, b->position++) {
         uint32_t place = b->position, node = b->order[place];
-        b->lifts[place] = (int32_t)sqrt((double)(b->longest_norm - b->norms[place]));
+        b->lifts[place] = (int32_t)sqrt((double)(b->largest_norm - b->norms[place]));
         if (place < half || !bitset_get(b->walk.visited, node)) continue;
         b->order[place] = b->order[b->longest_place];
         b->order[b->longest_place++] = node;
@@ -298,11 +309,12 @@ void graph_builder_result(const graph_builder *b, graph *graph)
     graph->entries_count = b->entries_count;
     graph->bits = b->options.bits;
     graph->step = b->step;
-    graph->square = b->square;
+    graph->square = b->nibbles ? b->square : (float)b->largest_norm;
     graph->centre = b->centre;
     graph->codes = b->nibbles ? (const void *)b->nibbles : b->codes;
     graph->norms = b->nibbles ? (const void *)b->factors : b->norms;
     graph->links = b->links;
     graph->entries = b->entries;
+    graph->starts = b->starts;
     memcpy(graph->curves, b->curves, sizeof graph->curves);
 }

@@ -15,9 +15,6 @@
 #define GRAPH_MEASURED_K 100u
 #define GRAPH_MEASURED_TOGETHER 8u
 
-/* Nodes at which walks begin: enough to land near everywhere, few enough to cost little. */
-#define GRAPH_ENTRIES 128u
-
 typedef enum graph_phase {
     GRAPH_LIFT,    /* under dot: see graph_build.c */
     GRAPH_NUMBER,  /* with a former graph: see graph_seed.c */
@@ -28,6 +25,7 @@ typedef enum graph_phase {
     GRAPH_REVERSE, /* the neighbours get links back */
     GRAPH_TRIM,    /* lists to their degree, and together */
     GRAPH_REACH,   /* what no entry leads to is linked */
+    GRAPH_STARTS,  /* short codes of the entries */
     GRAPH_MEASURE, /* what it finds for which effort; then the nodes held back come in */
     GRAPH_DONE,
 } graph_phase;
@@ -55,9 +53,11 @@ typedef struct graph_measured {
      * 4-bit ones, else NULL, and the queries. */
     int16_t *codes, *nibbles;
     graph_query queries[GRAPH_MEASURED_TOGETHER];
-    graph graph;    /* as they see it */
-    uint32_t first; /* the group's first query */
-    uint32_t query; /* in the group */
+    uint32_t starts[GRAPH_MEASURED_TOGETHER][GRAPH_STARTS_MAX]; /* where they begin */
+    size_t starts_counts[GRAPH_MEASURED_TOGETHER];              /* 0: at all entries */
+    graph graph;                                                /* as they see it */
+    uint32_t first;                                             /* the group's first query */
+    uint32_t query;                                             /* in the group */
     uint32_t stop, curve, point;
     uint32_t points[GRAPH_STOPS][GRAPH_CURVES];    /* that all queries go to */
     graph_point judged[GRAPH_STOPS][GRAPH_CURVES]; /* the last of them, by the first queries */
@@ -72,20 +72,20 @@ struct graph_builder {
     size_t padded;
 
     float *centre; /* padded */
-    float *work;   /* 2 x padded */
+    float *work;   /* 3 x padded */
     double measured_squares, measured_max;
     uint64_t measured_values;
     float step;
     uint32_t coded;
     int8_t *codes;
     int32_t *norms;
+    int32_t largest_norm;
     uint8_t *nibbles;       /* 4 bits: what searches use; else NULL */
     graph_factors *factors; /* of them */
     float square;           /* the largest of the factors' */
     int32_t *lifts;         /* under dot: see graph_build.c; else NULL */
-    topk_entry longest[GRAPH_ENTRIES / 2];
+    topk_entry longest[GRAPH_ENTRIES_MIN / 2];
     size_t longest_count;
-    int32_t longest_norm;
     uint32_t longest_place; /* where the next one goes in the order */
 
     uint32_t places; /* in a list, as allocated */
@@ -95,6 +95,8 @@ struct graph_builder {
     uint32_t *order; /* in which nodes come in */
     uint32_t *entries;
     uint32_t entries_count, entries_capacity;
+    uint8_t *starts;
+    size_t starts_bytes;
     graph_walk walk;
     size_t pool_capacity, near_capacity;
     graph_near *near; /* candidates of a list */
@@ -186,7 +188,7 @@ void graph_rank(const graph_builder *builder, uint32_t node, graph_near *near, s
  * and the node is not among them. Those that were chosen lose their node number. */
 void graph_prune(graph_builder *builder, uint32_t node, graph_near *near, size_t count, bool fill);
 
-/* graph_reach.c: a part of the check; GRAPH_MEASURE afterwards. */
+/* graph_reach.c: a part of the check; GRAPH_STARTS afterwards. */
 void graph_reach_begin(graph_builder *builder);
 veer_status graph_reach_step(graph_builder *builder);
 

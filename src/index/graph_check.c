@@ -3,7 +3,7 @@
 
 #include "base/bitset.h"
 #include "index/flat_internal.h"
-#include "index/graph.h"
+#include "index/graph_walk.h"
 #include "quant/rabitq_wide.h"
 
 static bool list_is_sound(const graph *graph, uint32_t node)
@@ -20,7 +20,25 @@ static bool list_is_sound(const graph *graph, uint32_t node)
     return true;
 }
 
-veer_status graph_check(const graph *graph, arena *scratch, const char **problem)
+/* Whether the 1-bit codes of the entries are those of their codes. VEER_E_NOMEM. */
+static veer_status check_starts(const flat_space *space, const graph *graph, arena *scratch,
+                                const char **problem)
+{
+    size_t bytes = kernel_block_bytes(space->padded);
+    float *work = arena_array(scratch, space->padded, 2 * sizeof *work);
+    uint8_t *block = arena_array(scratch, bytes, 1);
+    if (!work || !block) return VEER_E_NOMEM;
+    const uint8_t *starts = graph->starts;
+    uint32_t rows = graph_starts_rows(graph);
+    for (uint32_t first = 0; first < rows; first += KERNEL_BLOCK_ROWS, starts += bytes) {
+        graph_starts_make(space, graph, first, work, block);
+        if (memcmp(block, starts, bytes) != 0) *problem = "has wrong codes of where it begins";
+    }
+    return VEER_OK;
+}
+
+veer_status graph_check(const flat_space *space, const graph *graph, arena *scratch,
+                        const char **problem)
 {
     *problem = NULL;
     uint32_t count = graph->count, head = 0, tail = 0;
@@ -47,7 +65,7 @@ veer_status graph_check(const graph *graph, arena *scratch, const char **problem
         }
     }
     if (tail < count) *problem = "does not lead to all of its nodes";
-    return VEER_OK;
+    return *problem ? VEER_OK : check_starts(space, graph, scratch, problem);
 }
 
 static bool bytes_are_same(const flat_space *space, const graph *graph, uint32_t node,

@@ -28,10 +28,13 @@
 
 #include "base/bitset.h"
 #include "base/status.h"
+#include "index/flat_internal.h"
 #include "index/graph_walk.h"
 
-/* Nodes to begin with that are spread over the allowed ones. Arbitrary. */
+/* Nodes to begin with that are spread over the allowed ones; and allowed entries that have to be among
+ * those which a walk begins at, lest many others are compared. Arbitrary. */
 #define SPREAD 64u
+#define FEW_ENTRIES 4u
 
 /* Lists of bridges that are fetched ahead; codes are fetched while others are looked for, which is a
  * tenth faster at 128 dimensions. */
@@ -88,13 +91,29 @@ size_t graph_cross(graph_walk *walk, uint32_t node, uint32_t nodes[GRAPH_DEGREE_
     return count;
 }
 
-/* Allowed entries, then allowed nodes that are spread over all of them; returns how many. */
-static size_t first_nodes(const graph *graph, const uint64_t *allowed, uint32_t *nodes)
+/* The nearest of the allowed entries, or many. */
+static size_t first_entries(filtered_walk *run, const flat_query *query, float *work,
+                            uint32_t nodes[GRAPH_STARTS_MAX])
 {
-    size_t count = 0, next = 0;
-    for (size_t i = 0; i < graph->entries_count; i++) {
-        if (bitset_get(allowed, graph->entries[i])) nodes[count++] = graph->entries[i];
-    }
+    const graph *graph = run->query.graph;
+    uint64_t live[GRAPH_ENTRIES_MAX / 64] = {0};
+    size_t rows = graph_starts_rows(graph), count = 0;
+    for (size_t i = 0; i < rows; i++)
+        if (bitset_get(run->allowed, graph->entries[i])) bitset_set(live, i);
+    if (graph_has_starts(graph))
+        count = graph_starts_choose(query->space, graph, query->rotated, live, work, nodes);
+    if (count >= FEW_ENTRIES) return count;
+    count = 0;
+    for (size_t i = 0; i < rows && count < GRAPH_STARTS_MAX; i++)
+        if (bitset_get(live, i)) nodes[count++] = graph->entries[i];
+    return count;
+}
+
+/* And allowed nodes that are spread over all of them; returns how many. */
+static size_t first_nodes(const graph *graph, const uint64_t *allowed, size_t count,
+                          uint32_t *nodes)
+{
+    size_t next = 0;
     for (size_t i = 0; i < SPREAD; i++) {
         size_t from = (size_t)((uint64_t)graph->count * i / SPREAD);
         if (from < next) continue;
@@ -107,21 +126,25 @@ static size_t first_nodes(const graph *graph, const uint64_t *allowed, uint32_t 
 }
 
 /* Everything that is not allowed is marked, and is a bridge. */
-static veer_status begin(filtered_walk *run, size_t capacity)
+static veer_status begin(filtered_walk *run, const flat_query *query, size_t capacity)
 {
     const graph *graph = run->query.graph;
     graph_walk *walk = &run->walk;
     size_t words = bitset_words(graph->count);
     VEER_TRY(graph_walk_init(&run->query, capacity, run->scratch, walk));
-    uint32_t *nodes = arena_array(run->scratch, graph->entries_count + SPREAD, sizeof *nodes);
+    uint32_t *nodes = arena_array(run->scratch, GRAPH_STARTS_MAX + SPREAD, sizeof *nodes);
+    float *work = arena_array(run->scratch, run->query.padded, 2 * sizeof *work);
     walk->crossed = arena_array(run->scratch, words, sizeof *walk->crossed);
-    if (!nodes || !walk->crossed) return VEER_E_NOMEM;
+    if (!nodes || !work || !walk->crossed) return VEER_E_NOMEM;
     for (size_t i = 0; i < words; i++) {
         walk->visited[i] = ~run->allowed[i];
         walk->crossed[i] = run->allowed[i];
     }
+    walk->others = walk->entries;
+    walk->others_count = walk->entries_count;
     walk->entries = nodes;
-    walk->entries_count = first_nodes(graph, run->allowed, nodes);
+    walk->entries_count = first_entries(run, query, work, nodes);
+    walk->entries_count = first_nodes(graph, run->allowed, walk->entries_count, nodes);
     graph_walk_begin(walk);
     return VEER_OK;
 }
@@ -190,7 +213,7 @@ veer_status graph_search_allowed(const flat_space *space, const graph *graph,
     if (has_no_code) return VEER_OK;
     size_t limit = choice->effort, kept = kept_for(graph, choice);
     size_t capacity = choice->most > limit ? choice->most : limit;
-    VEER_TRY(begin(&run, capacity > kept ? capacity : kept));
+    VEER_TRY(begin(&run, query, capacity > kept ? capacity : kept));
     walk->top = choice->k;
     (void)graph_walk_on(walk, limit);
     if (choice->most > 0) {

@@ -136,10 +136,14 @@ static void begin_group(graph_builder *b)
     m->nearest_count = 0;
     m->query = m->stop = m->curve = 0;
     graph_builder_result(b, &m->graph);
-    for (uint32_t i = 0; i < group_size(b) && (m->codes || m->nibbles); i++) {
+    for (uint32_t i = 0; i < group_size(b); i++) {
         const int8_t *code = b->codes + (size_t)query_of(b, i).node * b->padded;
         for (size_t j = 0; j < b->padded; j++)
             b->work[j] = b->centre[j] + b->step * (float)code[j];
+        m->starts_counts[i] = 0;
+        if (graph_has_starts(&m->graph))
+            m->starts_counts[i] = graph_starts_choose(b->space, &m->graph, b->work, NULL,
+                                                      b->work + b->padded, m->starts[i]);
         if (m->codes)
             graph_query_code(b->space, b->step, b->centre, b->work, m->codes + i * b->padded);
         if (m->nibbles)
@@ -207,8 +211,12 @@ static void begin_walk(graph_builder *b, const query_context *query)
     set_context(b, query);
     walk->links = b->links;
     walk->stride = b->stride;
-    walk->entries = b->entries;
-    walk->entries_count = b->entries_count;
+    walk->entries = walk->others = b->entries;
+    walk->entries_count = walk->others_count = b->entries_count;
+    if (m->starts_counts[m->query] > 0) {
+        walk->entries = m->starts[m->query];
+        walk->entries_count = m->starts_counts[m->query];
+    }
     walk->capacity = capacity < b->linked ? capacity : b->linked;
     walk->kept = has_nibbles(b) ? GRAPH_RERANK_PER_RESULT * k : k;
     walk->keep_reach = last;
@@ -217,8 +225,7 @@ static void begin_walk(graph_builder *b, const query_context *query)
     if (has_nibbles(b))
         walk->origin = m->queries[m->query].origin;
     else if (query->code)
-        walk->origin =
-            graph_origin(true, query->code, b->padded, b->norms, b->entries, b->entries_count);
+        walk->origin = graph_origin(true, query->code, b->padded, (double)b->largest_norm);
     walk->compared = 0;
     m->point = 0;
     m->is_walking = true;

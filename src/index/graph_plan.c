@@ -126,7 +126,7 @@ double graph_choice_recall(const graph *graph, const graph_choice *choice, size_
 
 /* ---------------------------------------------------------------- in storage */
 
-#define GRAPH_VERSION 3u
+#define GRAPH_VERSION 4u
 #define CURVES_AT 32u
 #define RECALL_ROUNDED 1.001f /* sums of shares */
 

@@ -97,18 +97,14 @@ void graph_query_code(const flat_space *space, float step, const float *centre,
     }
 }
 
-double graph_origin(bool by_dot, const int16_t *code, size_t padded, const int32_t *norms,
-                    const uint32_t *entries, size_t entries_count)
+double graph_origin(bool by_dot, const int16_t *code, size_t padded, double largest_norm)
 {
     int64_t whole = 0;
     for (size_t i = 0; i < padded; i++)
         whole += (int32_t)code[i] * code[i];
     double squares = (double)whole;
     if (!by_dot) return squares / (2 * QUERY_STEPS);
-    int32_t longest = 0;
-    for (size_t i = 0; i < entries_count; i++)
-        longest = norms[entries[i]] > longest ? norms[entries[i]] : longest;
-    return sqrt(squares) * sqrt((double)longest);
+    return sqrt(squares) * sqrt(largest_norm);
 }
 
 /* Whether codes cannot tell where the query is: it lies beyond all that they reach. */
@@ -129,8 +125,7 @@ static bool set_bytes(const flat_space *space, const graph *graph, const float *
     graph_query_code(space, graph->step, graph->centre, rotated, code);
     made->code = code;
     made->norm_weight = is_dot(space) ? 0 : QUERY_STEPS / 2;
-    made->origin = graph_origin(is_dot(space), code, space->padded, graph->norms, graph->entries,
-                                graph->entries_count);
+    made->origin = graph_origin(is_dot(space), code, space->padded, (double)graph->square);
     return true;
 }
 

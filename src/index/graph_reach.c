@@ -78,7 +78,8 @@ veer_status graph_reach_step(graph_builder *b)
                 reach(b, list[j]);
         } else if (b->position == b->count) {
             graph_forget(&b->walk);
-            graph_measure_begin(b);
+            b->phase = GRAPH_STARTS;
+            b->position = 0;
             return VEER_OK;
         } else {
             if (!bitset_get(b->walk.visited, b->position) && graph_is_linked(b, b->position)) {

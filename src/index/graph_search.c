@@ -45,6 +45,7 @@ veer_status graph_search(const flat_space *space, const graph *graph, const flat
     walk.kept = aim->kept;
     walk.reach = walk.keep_reach = aim->reach;
     walk.origin = made.origin;
+    VEER_TRY(graph_walk_start(space, query, scratch, &walk));
     graph_walk_begin(&walk);
     (void)graph_walk_on(&walk, aim->effort);
     graph_walk_end(&walk);
@@ -59,16 +60,18 @@ veer_status graph_search(const flat_space *space, const graph *graph, const flat
 static bool norms_are_valid(const flat_space *space, const graph *graph)
 {
     bool is_valid = true;
+    if (!(graph->square >= 0 && graph->square < INFINITY)) return false;
     if (graph->bits == 8) {
         const int32_t *norms = graph->norms;
         const int32_t norm_max = KERNEL_SQ8_MAX * KERNEL_SQ8_MAX * (int32_t)space->padded;
         if (!(graph->step > 0 && graph->step < INFINITY)) return false;
-        for (size_t i = 0; i < graph->count; i++)
+        for (size_t i = 0; i < graph->count; i++) {
             is_valid &= norms[i] >= 0 && norms[i] <= norm_max;
+            is_valid &= (float)norms[i] <= graph->square;
+        }
         return is_valid;
     }
     const graph_factors *factors = graph->norms;
-    if (!(graph->square >= 0 && graph->square < INFINITY)) return false;
     for (size_t i = 0; i < graph->count; i++) {
         is_valid &= factors[i].square >= 0 && factors[i].square <= graph->square;
         is_valid &= factors[i].scale >= 0 && factors[i].scale < INFINITY;

@@ -103,7 +103,9 @@ static void look_through_gone(candidates *c)
     for (size_t i = 0; i < c->gone_count && (i < neighbours || c->count == 0); i++)
         add_list(c, c->gone[i]);
     const graph *graph = c->builder->former;
-    if (c->count == 0) add_candidates(c, graph->entries, graph->entries_count);
+    uint32_t entries = graph->entries_count;
+    if (entries > GRAPH_ENTRIES_MIN) entries = GRAPH_ENTRIES_MIN;
+    if (c->count == 0) add_candidates(c, graph->entries, entries);
 }
 
 static void take_over(graph_builder *b, graph_walk *walk, graph_near *near, uint32_t node)

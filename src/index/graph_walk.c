@@ -115,23 +115,40 @@ static size_t take(graph_walk *walk, const uint32_t *nodes, const int32_t *ranks
     return merge(walk, near, kept);
 }
 
-void graph_walk_begin(graph_walk *walk)
+static void offer(graph_walk *walk, const uint32_t *entries, size_t entries_count)
 {
-    walk->count = walk->at = 0;
     uint32_t nodes[GRAPH_DEGREE_MAX];
     int32_t ranks[GRAPH_DEGREE_MAX];
-    for (size_t next = 0; next < walk->entries_count;) {
+    for (size_t next = 0; next < entries_count;) {
         size_t count = 0;
-        for (; count < ENTRIES_AT_ONCE && next < walk->entries_count; next++) {
+        for (; count < ENTRIES_AT_ONCE && next < entries_count; next++) {
             /* What is marked before the walk, or was an entry twice in storage, is left out. */
-            nodes[count] = walk->entries[next];
-            count += graph_visit(walk, walk->entries[next]);
+            nodes[count] = entries[next];
+            count += graph_visit(walk, entries[next]);
         }
         if (count == 0) continue;
         walk->measure(walk->context, nodes, count, ranks);
         walk->compared += count;
         (void)take(walk, nodes, ranks, count, INT32_MAX);
     }
+}
+
+void graph_walk_begin(graph_walk *walk)
+{
+    walk->count = walk->at = 0;
+    offer(walk, walk->entries, walk->entries_count);
+}
+
+/* Everything that was found is expanded: the entries that the walk has not begun at are offered where
+ * there is room for more. */
+static bool goes_on(graph_walk *walk, size_t *at)
+{
+    size_t wanted = walk->results > 0 ? walk->kept : walk->capacity;
+    if (walk->others_count == 0 || walk->count >= wanted) return false;
+    offer(walk, walk->others, walk->others_count);
+    walk->others_count = 0;
+    *at = 0;
+    return walk->count > 0;
 }
 
 /* Looks at a node's neighbours; returns the least place that one of them took. */
@@ -167,7 +184,7 @@ bool graph_walk_on(graph_walk *walk, size_t limit)
     uint64_t changed = walk->expanded;
     size_t at = walk->at;
     bool is_within = true;
-    while (at < walk->count) {
+    while (at < walk->count || goes_on(walk, &at)) {
         if (at >= limit && walk->expanded >= changed + walk->patience) break;
         uint32_t node = walk->pool[at].node;
         if (node & GRAPH_EXPANDED) {

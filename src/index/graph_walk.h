@@ -8,8 +8,11 @@
 typedef struct graph_walk {
     const uint32_t *links; /* `stride` places a node, the first GRAPH_NONE ends its list */
     size_t stride;
-    const uint32_t *entries;
+    const uint32_t *entries; /* where it begins */
     size_t entries_count;
+    /* And where it goes on, once, when nothing is left to expand while there is room for more. */
+    const uint32_t *others;
+    size_t others_count;
     /* Ranks of nodes. */
     void (*measure)(const void *context, const uint32_t *nodes, size_t count, int32_t *ranks);
     const void *context;
@@ -94,6 +97,26 @@ void graph_query_measure(const void *context, const uint32_t *nodes, size_t coun
 veer_status graph_walk_init(const graph_query *query, size_t capacity, arena *scratch,
                             graph_walk *walk);
 
+/* graph_starts.c. Entries, at least and at most; and the most that a walk begins at. */
+#define GRAPH_ENTRIES_MIN 128u
+#define GRAPH_ENTRIES_MAX 2048u
+#define GRAPH_STARTS_MAX 128u
+/* Few entries are all compared. */
+static inline bool graph_has_starts(const graph *graph)
+{
+    return graph_starts_rows(graph) > GRAPH_ENTRIES_MIN;
+}
+/* The block of 1-bit codes of the entries from `first` on, a multiple of 32. `work`: 2 * padded. */
+void graph_starts_make(const flat_space *space, const graph *graph, uint32_t first, float *work,
+                       void *block);
+/* The entries where a walk for a rotated query begins, or how many of them are `live` (bits by place
+ * among the entries; NULL: all are); 0 too where 1-bit codes say nothing. `work`: 2 * padded. */
+size_t graph_starts_choose(const flat_space *space, const graph *graph, const float *rotated,
+                           const uint64_t *live, float *work, uint32_t nodes[GRAPH_STARTS_MAX]);
+/* After graph_walk_init: lets the walk begin there, if not at all entries. VEER_E_NOMEM. */
+veer_status graph_walk_start(const flat_space *space, const flat_query *query, arena *scratch,
+                             graph_walk *walk);
+
 /* graph_prune.c: orders nodes by (rank, node). */
 void graph_sort(graph_near *near, size_t count);
 
@@ -102,9 +125,8 @@ void graph_query_code(const flat_space *space, float step, const float *centre,
                       const float *rotated, int16_t *code);
 /* What makes a distance of a rank, of 8-bit codes: under l2 and cosine |q - c|^2 in units of ranks.
  * Under dot it is the product of the query's length and the longest vector's, so that the farthest
- * direction from it is twice that: the longest are among the entries. */
-double graph_origin(bool is_dot, const int16_t *code, size_t padded, const int32_t *norms,
-                    const uint32_t *entries, size_t entries_count);
+ * direction from it is twice that. */
+double graph_origin(bool is_dot, const int16_t *code, size_t padded, double largest_norm);
 
 /* Marks a node; false if it was marked. Without branches: half of the nodes that a walk meets are
  * new, which no processor foresees. */

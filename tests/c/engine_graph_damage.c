@@ -124,7 +124,7 @@ static void test_flips(void **state)
     assert_true(use(&w, &sound, true, NULL));
     const image_stream *stream = graph_stream(&sound);
     uint32_t sections = load_u32(stream->data + 32);
-    assert_int_equal(sections, 6);
+    assert_int_equal(sections, 7);
     for (uint32_t i = 0; i <= sections; i++) {
         const uint8_t *entry = stream->data + load_u64(stream->data + 40) + (size_t)i * 48;
         uint16_t kind = i < sections ? load_u16(entry) : 0;

@@ -104,7 +104,7 @@ static void check(world *w, const set *s)
 {
     const char *problem;
     assert_true(graph_is_valid(w->space, &s->graph));
-    assert_int_equal(graph_check(&s->graph, &w->memory, &problem), VEER_OK);
+    assert_int_equal(graph_check(w->space, &s->graph, &w->memory, &problem), VEER_OK);
     if (problem) fail_msg("a graph %s", problem);
 }
 

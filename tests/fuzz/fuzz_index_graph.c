@@ -14,7 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/memory.h"
-#include "index/graph.h"
+#include "index/graph_walk.h"
 #include "storage_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -133,7 +133,12 @@ static void fill_sections(graph *graph, uint32_t padded, uint8_t flags, source *
     graph->codes = codes;
     graph->norms = norms;
     graph->links = links;
+    size_t starts_bytes = graph_starts_bytes(graph, padded);
+    uint8_t *starts = section(starts_bytes);
+    for (size_t i = 0; i < starts_bytes; i++)
+        starts[i] = next_byte(from);
     graph->entries = entries;
+    graph->starts = starts;
 }
 
 /* One number of a section becomes another: small ones count from the number of nodes. */
@@ -162,6 +167,7 @@ static void free_sections(const graph *graph)
     free((void *)(uintptr_t)graph->norms);
     free((void *)(uintptr_t)graph->links);
     free((void *)(uintptr_t)graph->entries);
+    free((void *)(uintptr_t)graph->starts);
 }
 
 static void search(const flat_space *space, uint32_t dims, const graph *graph, source *from,
@@ -199,6 +205,26 @@ static void search(const flat_space *space, uint32_t dims, const graph *graph, s
     }
 }
 
+/* Few entries are all compared: the choice among them is asked for here. */
+static void choose(const flat_space *space, const graph *graph, source *from)
+{
+    uint32_t padded = flat_padded_dims(space), nodes[GRAPH_STARTS_MAX];
+    float *rotated = section(padded * sizeof *rotated), *work = section(2 * padded * sizeof *work);
+    uint64_t live[COUNT_MAX / 64 + 1];
+    for (uint32_t i = 0; i < padded; i++)
+        rotated[i] = (float)(int8_t)next_byte(from) / 50;
+    for (size_t i = 0; i < sizeof live / sizeof live[0]; i++)
+        live[i] = (uint64_t)next_u32(from) << 32 | next_u32(from);
+    for (int masked = 0; masked < 2; masked++) {
+        size_t n = graph_starts_choose(space, graph, rotated, masked ? live : NULL, work, nodes);
+        demand(n <= GRAPH_STARTS_MAX);
+        for (size_t i = 0; i < n; i++)
+            demand(nodes[i] < graph->count);
+    }
+    free(rotated);
+    free(work);
+}
+
 static void plan(const flat_space *space, const graph *graph)
 {
     for (size_t k = 1; k <= 1000; k *= 10) {
@@ -231,8 +257,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const char *problem;
         arena scratch;
         arena_init(&scratch, memory_default());
-        demand(graph_check(&graph, &scratch, &problem) == VEER_OK);
+        demand(graph_check(space, &graph, &scratch, &problem) == VEER_OK);
         search(space, dims, &graph, &from, &scratch);
+        choose(space, &graph, &from);
         plan(space, &graph);
         arena_fini(&scratch);
     }
