@@ -107,7 +107,7 @@ static veer_status check_text(const byte_writer *text, const char *what, veer_er
     return VEER_OK;
 }
 
-/* Reads row i as the i-th: the rows come in storage order already. */
+/* Reads row i as the i-th: the rows come in storage order already, or what is read is at hand. */
 static veer_status fill_straight(veer_results *results, select_reader *reader, const hit *hits,
                                  veer_error *error)
 {
@@ -206,7 +206,9 @@ veer_status results_fill(veer_results *results, const collection_version *collec
     fetch_ids(collection, hits, results->rows);
     select_reader reader;
     VEER_TRY(select_reader_init(&reader, collection, spec, scratch, error));
-    if (is_sorted(hits, results->rows)) return fill_straight(results, &reader, hits, error);
+    bool is_fetched = !results->document_offsets && results->rows <= FETCHED_IDS;
+    if (is_fetched || is_sorted(hits, results->rows))
+        return fill_straight(results, &reader, hits, error);
     return fill_sorted(results, &reader, hits, scratch, error);
 }
 

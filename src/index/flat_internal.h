@@ -30,6 +30,8 @@ struct flat_query {
 
 /* Writes the vector, normalised under cosine and padded with zeros, to `padded_vector`. */
 void flat_prepare(const flat_space *space, const float *vector, float *padded_vector);
+/* The same for a query, whose norm is summed up faster and may differ in its last bit. */
+void flat_prepare_query(const flat_space *space, const float *vector, float *padded_vector);
 /* Distances from a query's products with n rows, in place, under dot and cosine. */
 void flat_finish_products(const flat_space *space, const float *inverse_norms, size_t n,
                           float *distances);

@@ -55,7 +55,7 @@ veer_status flat_query_new(const flat_space *s, const float *vector, float sigma
     q->space = s;
     q->sigmas = sigmas;
     q->original = vectors;
-    flat_prepare(s, vector, q->original);
+    flat_prepare_query(s, vector, q->original);
     if (has_codes) {
         q->rotated = vectors + s->padded;
         q->residual = vectors + 2 * (size_t)s->padded;

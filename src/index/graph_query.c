@@ -18,6 +18,7 @@
  */
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/status.h"
@@ -153,16 +154,28 @@ static double nibble_unit(const flat_space *space, const graph *graph, double sq
     return (double)RANK_MAX / bound;
 }
 
+/* The largest absolute value of the difference. Finite numbers of one sign are in the order of their
+ * bits, whose largest is found in vectors. */
+static float largest_of(const float *rotated, const float *centre, size_t padded)
+{
+    int32_t largest = 0;
+    for (size_t i = 0; i < padded; i++) {
+        float value = fabsf(centre ? rotated[i] - centre[i] : rotated[i]);
+        int32_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        largest = bits > largest ? bits : largest;
+    }
+    float value;
+    memcpy(&value, &largest, sizeof value);
+    return value;
+}
+
 /* The query's code, from its difference to the centre or, under dot, itself; returns a step of it.
  * Without aliases the loops become vectors. */
 static float code_nibbles(const float *restrict rotated, const float *restrict centre,
                           size_t padded, int8_t *restrict code)
 {
-    float largest = 0;
-    for (size_t i = 0; i < padded; i++) {
-        float value = fabsf(centre ? rotated[i] - centre[i] : rotated[i]);
-        largest = value > largest ? value : largest;
-    }
+    float largest = largest_of(rotated, centre, padded);
     float inverse = largest > LARGEST_MIN ? KERNEL_SQ8_MAX / largest : 0;
     for (size_t i = 0; i < padded; i++) {
         float value = centre ? rotated[i] - centre[i] : rotated[i];
