@@ -46,10 +46,9 @@ uint64_t executor_walk_estimate(const executor *run)
         const graph *graph = codes->graph;
         if (!graph) continue;
         bool compares = codes->live && codes->choice.way == GRAPH_COMPARE_ALLOWED;
-        nodes += compares ? (double)run->parts[codes->part].live_count
-                 : codes->live
-                     ? (double)(graph->entries_count + codes->choice.effort * graph->degree / 2)
-                     : codes->aim.compared;
+        nodes += compares      ? (double)run->parts[codes->part].live_count
+                 : codes->live ? (double)(codes->choice.effort * graph->degree / 2)
+                               : codes->aim.compared;
     }
     return (uint64_t)(nodes + 0.5);
 }

@@ -67,8 +67,11 @@ bool graph_plan(const flat_space *space, const graph *graph, size_t k, double re
 /* What is near the threshold is more where the filter excludes what is near the query. */
 #define DEPRIVED_SCAN 1.5
 
-/* Effort against that of a walk without a filter, for the same recall: every expansion is filled up. */
-#define USUAL_EFFORT 1.1
+/* Effort against that of a walk without a filter, for the same recall: every expansion is filled up.
+ * 0.75 finds 0.94 to 0.99 of what 0.95 was asked for (60,000 and 100,000 rows of 128 and 768
+ * dimensions, filters of 50 and 10 % that are independent of the query and correlated with it), 0.9
+ * 0.96 and more. */
+#define USUAL_EFFORT 0.9
 /* Where the filter excludes what is near, all nodes that remain are about as far, and what is missed
  * falls as 1 / effort: measured on three sets, 2 to 4 of k = 10 times k / effort. So far a walk goes
  * as a rule, which its patience decides, and at most. All of it times k / (1 - recall). */
