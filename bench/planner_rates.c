@@ -140,9 +140,15 @@ static size_t trace(set *s, size_t q, size_t k, gain *gains)
     bool has_no_code;
     const flat_query *query = begin_query(s, q, k, true);
     must(graph_query_init(s->space, &s->graph, query, &s->scratch, &made, &has_no_code));
-    must(graph_walk_init(&made, 20 * k, &s->scratch, &walk));
-    graph_walk_begin(&walk);
     size_t count = 0;
+    if (has_no_code) { /* it is scanned, and finds all for no code of the graph */
+        gains[count++] = (gain){0, (uint32_t)k};
+        (void)begin_query(s, q, k, false);
+        return count;
+    }
+    must(graph_walk_init(&made, 20 * k, &s->scratch, &walk));
+    must(graph_walk_start(s->space, query, &s->scratch, &walk));
+    graph_walk_begin(&walk);
     for (size_t place = 0; place < 20 * k; place++) {
         if (graph_walk_on(&walk, place)) break;
         size_t found = count_found(s, walk.pool, walk.count, k);
