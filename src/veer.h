@@ -467,7 +467,8 @@ VEER_API const char *veer_results_ids(const veer_results *results, const uint32_
 VEER_API const char *veer_results_documents(const veer_results *results, const uint32_t **offsets);
 /* True where every row is proved to be a true nearest neighbour (exact scan). */
 VEER_API bool veer_results_exact(const veer_results *results);
-/* Rows whose codes or originals were compared, over all queries. */
+/* Rows whose codes or originals were compared, over all queries, without those that a graph chose its
+ * start among. */
 VEER_API uint64_t veer_results_visited(const veer_results *results);
 /* JSON, or NULL where "explain" was not asked for. */
 VEER_API const char *veer_results_explain(const veer_results *results);

@@ -113,7 +113,7 @@ export interface SearchResult<D> {
   readonly hits: Hit<D>[];
   /** True where every hit is proved to be a true nearest neighbour. */
   readonly exact: boolean;
-  /** Rows whose codes or originals were compared. */
+  /** Rows whose codes or originals were compared, without those that a graph chose its start among. */
   readonly visited: number;
   /** The plan, where it was asked for. */
   readonly explain?: unknown;

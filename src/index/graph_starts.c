@@ -2,10 +2,9 @@
  *
  * More entries mean fewer hops until a walk is among what it looks for, and fewer queries that end in
  * a wrong cluster; but to compare more than some hundred by a graph's codes costs more than the hops
- * that it saves. 1-bit codes
- * (quant/rabitq.h) in blocks of 32 are compared twenty times as fast. A scan gives the least distance
- * in each block; the median of these, or the NEAREST_BLOCKS-th of many, is a limit that few more rows
- * are within than blocks:
+ * that it saves. 1-bit codes (quant/rabitq.h) in blocks of 32 are compared twenty times as fast. A
+ * scan gives the least distance in each block; the median of these, or the NEAREST_BLOCKS-th of many,
+ * is a limit that few more rows are within than blocks:
  *
  *     least of each block    0.61  0.40  0.73  0.52  0.66  0.48      half of the blocks have a
  *                                   *           *           *        row that is at most 0.52
