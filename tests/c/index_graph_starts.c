@@ -203,6 +203,29 @@ static void search(const flat_query *query, size_t effort, graph_result *result)
     assert_int_equal(graph_search(w.space, &w.graph, query, &aim, &w.scratch, result), VEER_OK);
 }
 
+/* The graph was measured with walks that begin like those of searches. */
+static void test_is_predicted(void **state)
+{
+    (void)state;
+    for (int run = 0; run < 2; run++) {
+        graph_aim aim;
+        double compared = 0;
+        begin(VEER_METRIC_COSINE, run == 0 ? 8 : 4);
+        assert_true(graph_aim_recall(&w.graph, 10, 1, 0.9, &aim));
+        for (uint32_t i = 0; i < QUERIES; i++) {
+            graph_result result;
+            const flat_query *query = make_query();
+            assert_int_equal(graph_search(w.space, &w.graph, query, &aim, &w.scratch, &result),
+                             VEER_OK);
+            compared += (double)result.compared / QUERIES;
+        }
+        print_message("%u bits: %.0f codes, %.0f predicted\n", w.graph.bits, compared,
+                      aim.compared);
+        assert_true(compared > 0.88 * aim.compared && compared < 1.12 * aim.compared);
+        end();
+    }
+}
+
 /* Nodes that only entries lead to, which no walk begins at, are found by those that go on. */
 static void test_all_is_found(void **state)
 {
@@ -274,7 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_are_near),           cmocka_unit_test(test_live),
         cmocka_unit_test(test_same_on_every_tier), cmocka_unit_test(test_all_is_found),
-        cmocka_unit_test(test_wrong_codes),
+        cmocka_unit_test(test_is_predicted),       cmocka_unit_test(test_wrong_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
