@@ -31,10 +31,8 @@
 #include "index/flat_internal.h"
 #include "index/graph_walk.h"
 
-/* Nodes to begin with that are spread over the allowed ones; and allowed entries that have to be among
- * those which a walk begins at, lest many others are compared. Arbitrary. */
+/* Nodes to begin with that are spread over the allowed ones. Arbitrary. */
 #define SPREAD 64u
-#define FEW_ENTRIES 4u
 
 /* Lists of bridges that are fetched ahead; codes are fetched while others are looked for, which is a
  * tenth faster at 128 dimensions. */
@@ -91,7 +89,7 @@ size_t graph_cross(graph_walk *walk, uint32_t node, uint32_t nodes[GRAPH_DEGREE_
     return count;
 }
 
-/* The nearest of the allowed entries, or many. */
+/* Allowed ones among the entries near the query, or among few entries. */
 static size_t first_entries(filtered_walk *run, const flat_query *query, float *work,
                             uint32_t nodes[GRAPH_STARTS_MAX])
 {
@@ -101,10 +99,8 @@ static size_t first_entries(filtered_walk *run, const flat_query *query, float *
     for (size_t i = 0; i < rows; i++)
         if (bitset_get(run->allowed, graph->entries[i])) bitset_set(live, i);
     if (graph_has_starts(graph))
-        count = graph_starts_choose(query->space, graph, query->rotated, live, work, nodes);
-    if (count >= FEW_ENTRIES) return count;
-    count = 0;
-    for (size_t i = 0; i < rows && count < GRAPH_STARTS_MAX; i++)
+        return graph_starts_choose(query->space, graph, query->rotated, live, work, nodes);
+    for (size_t i = 0; i < rows; i++)
         if (bitset_get(live, i)) nodes[count++] = graph->entries[i];
     return count;
 }

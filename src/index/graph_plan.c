@@ -68,15 +68,15 @@ bool graph_plan(const flat_space *space, const graph *graph, size_t k, double re
 #define DEPRIVED_SCAN 1.5
 
 /* Effort against that of a walk without a filter, for the same recall: every expansion is filled up.
- * 0.75 finds 0.94 to 0.99 of what 0.95 was asked for (60,000 and 100,000 rows of 128 and 768
- * dimensions, filters of 50 and 10 % that are independent of the query and correlated with it), 0.9
- * 0.96 and more. */
+ * Where 0.95 is asked for, 0.75 finds 0.94 to 0.99 and 0.9 0.96 and more (60,000 and 100,000 rows of
+ * 128 and 768 dimensions, filters of 50 and 10 %, independent of the query and correlated with it). */
 #define USUAL_EFFORT 0.9
 /* Where the filter excludes what is near, all nodes that remain are about as far, and what is missed
  * falls as 1 / effort: measured on three sets, 2 to 4 of k = 10 times k / effort. So far a walk goes
  * as a rule, which its patience decides, and at most. All of it times k / (1 - recall). */
 #define DEPRIVED_EFFORT 0.4
-#define DEPRIVED_PATIENCE 0.2
+#define DEPRIVED_PATIENCE 0.17
+#define DEPRIVED_PATIENCE_NIBBLES 0.22 /* with codes of 4 bits, whose order is rougher */
 #define DEPRIVED_MOST 1.0
 #define DEPRIVED_RECALL_MIN 0.9
 
@@ -102,6 +102,7 @@ bool graph_choose(const flat_space *space, const graph *graph, size_t k, double 
     size_t typical = (size_t)(DEPRIVED_EFFORT * (double)k / miss);
     size_t most = (size_t)(DEPRIVED_MOST * (double)k / miss);
     if (most < 2 * effort) most = 2 * effort;
+    double patience = graph->bits == 4 ? DEPRIVED_PATIENCE_NIBBLES : DEPRIVED_PATIENCE;
     compares = compare < scan * DEPRIVED_SCAN;
     double least = compares ? compare : scan * DEPRIVED_SCAN;
     if ((double)typical * hop > least) most = effort;
@@ -109,7 +110,7 @@ bool graph_choose(const flat_space *space, const graph *graph, size_t k, double 
                              .effort = effort,
                              .most = most,
                              .k = k,
-                             .patience = (size_t)(DEPRIVED_PATIENCE * (double)k / miss),
+                             .patience = (size_t)(patience * (double)k / miss),
                              .compares = compares,
                              .cost = cost};
     if (share < PAST_SHARE_MIN) return true;

@@ -33,7 +33,7 @@ static void make_vector(float *to)
 {
     const float *middle = w.middles[rng_below(&w.random, MIDDLES)];
     for (uint32_t i = 0; i < DIMS; i++)
-        to[i] = middle[i] + 0.7f * (float)rng_normal(&w.random);
+        to[i] = 1 + middle[i] + 0.7f * (float)rng_normal(&w.random);
 }
 
 static void begin(veer_metric metric, uint32_t bits)
@@ -127,6 +127,11 @@ static void test_are_near(void **state)
         begin((veer_metric)(run % 3), run < 3 ? 8 : 4);
         uint32_t rows = graph_starts_rows(&w.graph);
         assert_int_equal(rows, ROWS / 64 / 32 * 32);
+        const int32_t *norms = w.graph.norms;
+        int32_t largest = 0;
+        for (uint32_t node = 0; node < ROWS && w.graph.bits == 8; node++)
+            largest = norms[node] > largest ? norms[node] : largest;
+        if (w.graph.bits == 8) assert_true(w.graph.square == (float)largest);
         for (uint32_t i = 0; i < QUERIES; i++) {
             const flat_query *query = make_query();
             size_t count = choose(query, NULL, nodes);
@@ -250,6 +255,18 @@ static void test_all_is_found(void **state)
         assert_int_equal(result.count, ROWS);
         search(query, 3000, &result);
         assert_int_equal(result.count, 3000);
+        /* With a filter that excludes one. */
+        uint64_t bits[ROWS / 64 + 1];
+        const graph_allowed allowed = {bits, ROWS - 1};
+        const graph_choice choice = {
+            .way = GRAPH_WALK_ALLOWED, .effort = ROWS, .most = ROWS, .k = 10};
+        memset(bits, 0xff, sizeof bits);
+        bits[ROWS / 64] = ((uint64_t)1 << ROWS % 64) - 1;
+        bitset_clear(bits, i);
+        assert_int_equal(
+            graph_search_allowed(w.space, &w.graph, query, &allowed, &choice, &w.scratch, &result),
+            VEER_OK);
+        assert_int_equal(result.count, ROWS - 1);
         /* By reach: until there are as many as results. */
         graph_aim aim = {.effort = ROWS, .kept = 400, .results = 400, .reach = 0.01};
         assert_int_equal(graph_search(w.space, &w.graph, query, &aim, &w.scratch, &result),
