@@ -313,7 +313,7 @@ static veer_status load_vectors(sealed *sealed, const field *field, sealed_vecto
         made->centre_section = centre.index;
     }
     atomic_init(&made->codes_are_damaged, codes && !made->codes_file);
-    made->graph_file = sealed_derived(sealed, STREAM_GRAPH, field->id);
+    made->graph_file = sealed_graph_file(sealed, field);
     return VEER_OK;
 }
 

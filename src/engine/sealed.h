@@ -124,6 +124,8 @@ bool sealed_has_codes(const sealed *sealed, const field *field);
 /* sealed_graph.c: whether the field's graph is there, as far as is known: damage within its stream
  * shows when it is loaded. */
 bool sealed_has_graph(const sealed *sealed, const field *field);
+/* Its stream, damaged or not. NULL: there is none of the present form. */
+segment *sealed_graph_file(const sealed *sealed, const field *field);
 /* The field's graph, which has a stream; segment_graph without its mercy: VEER_E_CORRUPT where it is
  * damaged, VEER_E_NOMEM. */
 veer_status segment_graph_load(const segment_vectors *vectors, const graph **out,

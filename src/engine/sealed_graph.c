@@ -2,14 +2,23 @@
  *
  * Loading trusts nothing: lengths follow from the head, and every number that a search follows is
  * looked at once (graph_is_valid). A graph that is lost, damaged or too large for the memory is none:
- * codes are scanned.
+ * codes are scanned. So is one of an older form, which has no 1-bit codes of its entries; background
+ * work makes it anew.
  */
 #include "engine/sealed.h"
+
+segment *sealed_graph_file(const sealed *sealed, const field *field)
+{
+    segment_section section;
+    segment *file = sealed_derived(sealed, STREAM_GRAPH, field->id);
+    bool is_present = file && segment_find(file, SECTION_GRAPH_STARTS, field->id, &section);
+    return is_present ? file : NULL;
+}
 
 bool sealed_has_graph(const sealed *sealed, const field *field)
 {
     const sealed_vectors *vectors = atomic_load(&sealed->vectors[field->vector_slot]);
-    return sealed_derived(sealed, STREAM_GRAPH, field->id) &&
+    return sealed_graph_file(sealed, field) &&
            !(vectors && atomic_load(&vectors->graph_is_damaged));
 }
 

@@ -188,6 +188,33 @@ static void test_cuts(void **state)
     io_memory_free(&io);
 }
 
+/* A graph of an older form, which has no section of where walks begin: as if there were none. */
+static void test_older_form(void **state)
+{
+    (void)state;
+    world w;
+    veer_io io;
+    image older;
+    char text[2000];
+    build(&w, &io, options, ROWS);
+    image_read(&older, &io);
+    image_stream *stream = graph_stream(&older);
+    uint8_t *table = stream->data + load_u64(stream->data + 40);
+    uint32_t changed = 0;
+    for (uint32_t i = 0; i < load_u32(stream->data + 32); i++) {
+        if (load_u16(table + (size_t)i * 48) != SECTION_GRAPH_STARTS) continue;
+        store_u16(table + (size_t)i * 48, 99);
+        changed++;
+    }
+    assert_int_equal(changed, 1);
+    image_repair_database(&older);
+    if (check_image(&older, text, sizeof text) != VEER_OK) fail_msg("an older form: %s", text);
+    assert_false(use(&w, &older, true, stream->name));
+    image_free(&older);
+    world_free(&w);
+    io_memory_free(&io);
+}
+
 /* An entry twice under right checksums: no result twice. */
 static void test_doubled_entries(void **state)
 {
@@ -427,10 +454,10 @@ static void test_same_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flips),           cmocka_unit_test(test_cuts),
-        cmocka_unit_test(test_doubled_entries), cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_memory),          cmocka_unit_test(test_storage_fails),
-        cmocka_unit_test(test_same_answers),
+        cmocka_unit_test(test_flips),         cmocka_unit_test(test_cuts),
+        cmocka_unit_test(test_older_form),    cmocka_unit_test(test_doubled_entries),
+        cmocka_unit_test(test_killed),        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_storage_fails), cmocka_unit_test(test_same_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
