@@ -24,7 +24,7 @@
  * 2^120 is below 2^127), so that no quotient of two is NaN. */
 #define FURTHER_NORM_MAX 0x1p119
 /* A sum of squares between these, in f32, has no element that is not finite, and no metric excludes
- * its root: one look that takes an eighth of the time. */
+ * its root: the exact sum need not be taken. */
 #define SQUARES_MIN_SURE 0x1p-100f
 #define SQUARES_MAX_SURE 0x1p100f
 

@@ -172,7 +172,8 @@ size_t graph_builder_bytes(const graph_builder *b)
     size_t node = b->padded + sizeof *b->norms + b->places * sizeof *b->links +
                   3 * sizeof *b->order + (b->lifts ? sizeof *b->lifts : 0) +
                   (b->nibbles ? b->padded / 2 + sizeof *b->factors : 0);
-    return sizeof *b + b->count * node + b->reverses_capacity * sizeof *b->reverses;
+    return sizeof *b + b->count * node + b->reverses_capacity * sizeof *b->reverses +
+           b->starts_bytes;
 }
 
 /* ---------------------------------------------------------------- codes */

@@ -96,13 +96,16 @@ static size_t first_entries(filtered_walk *run, const flat_query *query, float *
     const graph *graph = run->query.graph;
     uint64_t live[GRAPH_ENTRIES_MAX / 64] = {0};
     size_t rows = graph_starts_rows(graph), count = 0;
-    for (size_t i = 0; i < rows; i++)
-        if (bitset_get(run->allowed, graph->entries[i])) bitset_set(live, i);
-    if (graph_has_starts(graph))
-        return graph_starts_choose(query->space, graph, query->rotated, live, work, nodes);
-    for (size_t i = 0; i < rows; i++)
-        if (bitset_get(live, i)) nodes[count++] = graph->entries[i];
-    return count;
+    bool chooses = graph_has_starts(graph);
+    for (size_t i = 0; i < rows; i++) {
+        if (!bitset_get(run->allowed, graph->entries[i])) continue;
+        if (chooses)
+            bitset_set(live, i);
+        else
+            nodes[count++] = graph->entries[i];
+    }
+    return chooses ? graph_starts_choose(query->space, graph, query->rotated, live, work, nodes)
+                   : count;
 }
 
 /* And allowed nodes that are spread over all of them; returns how many. */
@@ -136,8 +139,6 @@ static veer_status begin(filtered_walk *run, const flat_query *query, size_t cap
         walk->visited[i] = ~run->allowed[i];
         walk->crossed[i] = run->allowed[i];
     }
-    walk->others = walk->entries;
-    walk->others_count = walk->entries_count;
     walk->entries = nodes;
     walk->entries_count = first_entries(run, query, work, nodes);
     walk->entries_count = first_nodes(graph, run->allowed, walk->entries_count, nodes);

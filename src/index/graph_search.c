@@ -18,6 +18,8 @@ veer_status graph_walk_init(const graph_query *query, size_t capacity, arena *sc
         .stride = graph->degree,
         .entries = graph->entries,
         .entries_count = graph->entries_count,
+        .others = graph->entries,
+        .others_count = graph->entries_count,
         .measure = graph_query_measure,
         .context = query,
         .visited = arena_array(scratch, words, sizeof *walk->visited),

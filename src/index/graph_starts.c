@@ -2,8 +2,7 @@
  *
  * More entries mean fewer hops until a walk is among what it looks for, and fewer queries that end in
  * a wrong cluster; but to compare more than some hundred by a graph's codes costs more than the hops
- * that it saves. 1-bit codes (quant/rabitq.h) in blocks of 32 are compared twenty times as fast. A
- * scan gives the least distance in each block; the median of these, or the NEAREST_BLOCKS-th of many,
+ * that it saves. 1-bit codes (quant/rabitq.h) in blocks of 32 are compared much faster. A scan gives the least distance in each block; the median of these, or the NEAREST_BLOCKS-th of many,
  * is a limit that few more rows are within than blocks:
  *
  *     least of each block    0.61  0.40  0.73  0.52  0.66  0.48      half of the blocks have a
@@ -87,7 +86,7 @@ void graph_starts_make(const flat_space *space, const graph *graph, uint32_t fir
 
 /* ---------------------------------------------------------------- choosing among them */
 
-/* The wanted-th smallest of the minima; `wanted` is 1 to NEAREST_BLOCKS. */
+/* The wanted-th smallest of the minima; `wanted` is 1 to NEAREST_BLOCKS, at most `count`. */
 static float nearest_blocks(const float *minima, size_t count, size_t wanted)
 {
     float nearest[NEAREST_BLOCKS];
@@ -99,7 +98,7 @@ static float nearest_blocks(const float *minima, size_t count, size_t wanted)
             nearest[place] = nearest[place - 1];
         nearest[place] = minima[i];
     }
-    return kept > 0 ? nearest[kept - 1] : INFINITY;
+    return nearest[kept - 1];
 }
 
 size_t graph_starts_choose(const flat_space *space, const graph *graph, const float *rotated,
@@ -145,8 +144,6 @@ veer_status graph_walk_start(const flat_space *space, const flat_query *query, a
     if (!work || !nodes) return VEER_E_NOMEM;
     size_t count = graph_starts_choose(space, graph, query->rotated, NULL, work, nodes);
     if (count == 0) return VEER_OK;
-    walk->others = walk->entries;
-    walk->others_count = walk->entries_count;
     walk->entries = nodes;
     walk->entries_count = count;
     return VEER_OK;

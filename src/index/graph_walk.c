@@ -151,32 +151,20 @@ static bool goes_on(graph_walk *walk, size_t *at)
     return walk->count > 0;
 }
 
-/* Marks a list's nodes; those that were not marked to `nodes`. As graph_visit, with what it counts
- * in registers. */
-static size_t unvisited(graph_walk *walk, const uint32_t *list, uint32_t *nodes)
-{
-    uint64_t *visited = walk->visited;
-    uint32_t *touched = walk->touched + walk->touched_count;
-    size_t stride = walk->stride, count = 0;
-    for (size_t i = 0; i < stride && list[i] != GRAPH_NONE; i++) {
-        uint32_t node = list[i];
-        uint64_t before = visited[node / 64];
-        visited[node / 64] = before | (uint64_t)1 << (node % 64);
-        *touched = node / 64;
-        touched += before == 0;
-        nodes[count] = node;
-        count += (before >> (node % 64) & 1) == 0;
-    }
-    walk->touched_count = (size_t)(touched - walk->touched);
-    return count;
-}
-
 /* Looks at a node's neighbours; returns the least place that one of them took. */
 static size_t expand(graph_walk *walk, uint32_t node, int32_t bar)
 {
     uint32_t nodes[GRAPH_DEGREE_MAX];
     int32_t ranks[GRAPH_DEGREE_MAX];
-    size_t count = unvisited(walk, walk->links + node * walk->stride, nodes);
+    size_t count = 0, stride = walk->stride;
+    const uint32_t *links = walk->links + node * stride;
+    uint64_t *visited = walk->visited;
+    uint32_t *touched = walk->touched + walk->touched_count;
+    for (size_t i = 0; i < stride && links[i] != GRAPH_NONE; i++) {
+        nodes[count] = links[i];
+        count += graph_mark(visited, &touched, links[i]);
+    }
+    walk->touched_count = (size_t)(touched - walk->touched);
     if (walk->crossed && count < walk->stride) count = graph_cross(walk, node, nodes, count);
     walk->expanded++;
     if (count == 0) return walk->capacity;

@@ -129,15 +129,23 @@ void graph_query_code(const flat_space *space, float step, const float *centre,
 double graph_origin(bool is_dot, const int16_t *code, size_t padded, double largest_norm);
 
 /* Marks a node; false if it was marked. Without branches: half of the nodes that a walk meets are
- * new, which no processor foresees. */
+ * new, which no processor foresees. graph_mark's `touched` is where the next word's number goes:
+ * whoever marks many keeps it in a register. */
+static inline bool graph_mark(uint64_t *visited, uint32_t **touched, uint32_t node)
+{
+    uint64_t before = visited[node / 64];
+    visited[node / 64] = before | (uint64_t)1 << (node % 64);
+    **touched = node / 64;
+    *touched += before == 0;
+    return (before >> (node % 64) & 1) == 0;
+}
+
 static inline bool graph_visit(graph_walk *walk, uint32_t node)
 {
-    uint64_t *word = &walk->visited[node / 64];
-    uint64_t before = *word;
-    walk->touched[walk->touched_count] = node / 64;
-    walk->touched_count += before == 0;
-    *word = before | (uint64_t)1 << (node % 64);
-    return (before >> (node % 64) & 1) == 0;
+    uint32_t *touched = walk->touched + walk->touched_count;
+    bool is_new = graph_mark(walk->visited, &touched, node);
+    walk->touched_count = (size_t)(touched - walk->touched);
+    return is_new;
 }
 
 /* Forgets all marks. */

@@ -188,6 +188,19 @@ static void test_cuts(void **state)
     io_memory_free(&io);
 }
 
+/* The entry of its only section of a kind in a stream's table. */
+static uint8_t *section_entry(image_stream *stream, uint16_t kind)
+{
+    uint8_t *entry = stream->data + load_u64(stream->data + 40), *found = NULL;
+    for (uint32_t i = 0; i < load_u32(stream->data + 32); i++, entry += 48) {
+        if (load_u16(entry) != kind) continue;
+        assert_null(found);
+        found = entry;
+    }
+    assert_non_null(found);
+    return found;
+}
+
 /* A graph of an older form, which has no section of where walks begin: as if there were none. */
 static void test_older_form(void **state)
 {
@@ -199,14 +212,7 @@ static void test_older_form(void **state)
     build(&w, &io, options, ROWS);
     image_read(&older, &io);
     image_stream *stream = graph_stream(&older);
-    uint8_t *table = stream->data + load_u64(stream->data + 40);
-    uint32_t changed = 0;
-    for (uint32_t i = 0; i < load_u32(stream->data + 32); i++) {
-        if (load_u16(table + (size_t)i * 48) != SECTION_GRAPH_STARTS) continue;
-        store_u16(table + (size_t)i * 48, 99);
-        changed++;
-    }
-    assert_int_equal(changed, 1);
+    store_u16(section_entry(stream, SECTION_GRAPH_STARTS), 99);
     image_repair_database(&older);
     if (check_image(&older, text, sizeof text) != VEER_OK) fail_msg("an older form: %s", text);
     assert_false(use(&w, &older, true, stream->name));
@@ -226,12 +232,10 @@ static void test_doubled_entries(void **state)
     build(&w, &io, options, ROWS);
     image_read(&damaged, &io);
     image_stream *stream = graph_stream(&damaged);
-    for (uint32_t i = 0; i < load_u32(stream->data + 32); i++) {
-        const uint8_t *entry = stream->data + load_u64(stream->data + 40) + (size_t)i * 48;
-        if (load_u16(entry) != SECTION_GRAPH_ENTRIES) continue;
-        for (uint64_t at = 4; at < load_u64(entry + 16); at += 4)
-            memcpy(stream->data + load_u64(entry + 8) + at, stream->data + load_u64(entry + 8), 4);
-    }
+    const uint8_t *entry = section_entry(stream, SECTION_GRAPH_ENTRIES);
+    uint8_t *entries = stream->data + load_u64(entry + 8);
+    for (uint64_t at = 4; at < load_u64(entry + 16); at += 4)
+        memcpy(entries + at, entries, 4);
     image_repair_database(&damaged);
     assert_int_equal(check_image(&damaged, text, sizeof text), VEER_E_CORRUPT);
     assert_true(use(&w, &damaged, false, NULL));

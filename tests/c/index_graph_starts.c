@@ -8,10 +8,7 @@
 #include <string.h>
 
 #include "base/bitset.h"
-#include "base/memory.h"
-#include "base/rng.h"
-#include "index/flat_internal.h"
-#include "index/graph.h"
+#include "graph_built.h"
 #include "index/graph_walk.h"
 
 #define DIMS 40u
@@ -19,77 +16,27 @@
 #define MIDDLES 60u
 #define QUERIES 200u
 
-static struct {
-    flat_space *space;
-    float middles[MIDDLES][DIMS];
-    float *vectors, *work;
-    graph_builder *builder;
-    graph graph;
-    arena memory, scratch;
-    rng random;
-} w;
-
-static void make_vector(float *to)
-{
-    const float *middle = w.middles[rng_below(&w.random, MIDDLES)];
-    for (uint32_t i = 0; i < DIMS; i++)
-        to[i] = 1 + middle[i] + 0.7f * (float)rng_normal(&w.random);
-}
+static graph_built w;
+static float work[2 * GRAPH_BUILT_DIMS_MAX];
 
 static void begin(veer_metric metric, uint32_t bits)
 {
-    memset(&w, 0, sizeof w);
-    rng_init(&w.random, 17 + (uint64_t)metric);
-    arena_init(&w.memory, memory_default());
-    arena_init(&w.scratch, memory_default());
-    assert_int_equal(flat_space_new(memory_default(), DIMS, metric, 42, &w.space, NULL), VEER_OK);
-    for (uint32_t i = 0; i < MIDDLES * DIMS; i++)
-        w.middles[i / DIMS][i % DIMS] = (float)rng_normal(&w.random);
-    w.vectors = arena_array(&w.memory, (size_t)ROWS * DIMS, sizeof *w.vectors);
-    w.work = arena_array(&w.memory, 2 * (size_t)w.space->padded, sizeof *w.work);
-    float *centre = arena_array(&w.memory, w.space->padded, sizeof *centre);
-    double sum[DIMS] = {0};
-    for (uint32_t row = 0; row < ROWS; row++) {
-        make_vector(w.vectors + (size_t)row * DIMS);
-        flat_sum_add(w.space, w.vectors + (size_t)row * DIMS, sum);
-    }
-    assert_int_equal(flat_centre(w.space, sum, ROWS, &w.memory, centre), VEER_OK);
-    graph_options options = {.seed = 3, .bits = bits, .degree = 16, .effort = 40};
-    assert_int_equal(
-        graph_builder_new(memory_default(), w.space, centre, ROWS, &options, &w.builder), VEER_OK);
-    for (uint32_t row = 0; row < ROWS; row++)
-        graph_builder_measure(w.builder, w.vectors + (size_t)row * DIMS);
-    for (uint32_t row = 0; row < ROWS; row++)
-        graph_builder_add(w.builder, w.vectors + (size_t)row * DIMS);
-    for (bool left = true; left;)
-        assert_int_equal(graph_builder_step(w.builder, NULL, &left), VEER_OK);
-    graph_builder_result(w.builder, &w.graph);
+    w = (graph_built){.dims = DIMS,
+                      .middles_count = MIDDLES,
+                      .rows = ROWS,
+                      .offset = 1,
+                      .spread = 0.7f,
+                      .options = {.seed = 3, .bits = bits, .degree = 16, .effort = 40},
+                      .seed = 17 + (uint64_t)metric};
+    graph_built_begin(&w, metric);
     assert_true(graph_has_starts(&w.graph));
-}
-
-static void end(void)
-{
-    graph_builder_free(w.builder);
-    arena_fini(&w.scratch);
-    arena_fini(&w.memory);
-    flat_space_free(w.space);
-}
-
-static flat_query *make_query(void)
-{
-    float vector[DIMS];
-    flat_query *query = NULL;
-    make_vector(vector);
-    arena_reset(&w.scratch);
-    assert_int_equal(flat_query_new(w.space, vector, 1, &w.scratch, &query), VEER_OK);
-    return query;
 }
 
 /* ---------------------------------------------------------------- choosing */
 
 static size_t choose(const flat_query *query, const uint64_t *live, uint32_t *nodes)
 {
-    return graph_starts_choose(w.space, &w.graph, query->rotated, live, w.work, nodes);
+    return graph_starts_choose(w.space, &w.graph, query->rotated, live, work, nodes);
 }
 
 /* The place of a node among the entries that 1-bit codes tell apart. */
@@ -133,7 +80,7 @@ static void test_are_near(void **state)
             largest = norms[node] > largest ? norms[node] : largest;
         if (w.graph.bits == 8) assert_true(w.graph.square == (float)largest);
         for (uint32_t i = 0; i < QUERIES; i++) {
-            const flat_query *query = make_query();
+            const flat_query *query = graph_built_query(&w);
             size_t count = choose(query, NULL, nodes);
             uint32_t nearest = rows;
             assert_in_range(count, 1, GRAPH_STARTS_MAX);
@@ -151,7 +98,7 @@ static void test_are_near(void **state)
                       w.graph.bits, (double)all / QUERIES, rows, (double)found / QUERIES);
         assert_true(all < QUERIES * rows / 8);
         assert_true((double)found > 0.75 * QUERIES);
-        end();
+        graph_built_end(&w);
     }
 }
 
@@ -165,7 +112,7 @@ static void test_live(void **state)
         uint64_t live[GRAPH_ENTRIES_MAX / 64] = {0};
         for (uint32_t place = 0; place < rows; place++)
             if (rng_below(&w.random, QUERIES) < i) bitset_set(live, place);
-        const flat_query *query = make_query();
+        const flat_query *query = graph_built_query(&w);
         uint32_t all[GRAPH_STARTS_MAX];
         size_t all_count = choose(query, NULL, all), wanted = 0;
         size_t count = choose(query, live, nodes);
@@ -176,7 +123,7 @@ static void test_live(void **state)
         }
         assert_int_equal(count, wanted);
     }
-    end();
+    graph_built_end(&w);
 }
 
 static void test_same_on_every_tier(void **state)
@@ -188,7 +135,7 @@ static void test_same_on_every_tier(void **state)
     const kernels *own = w.space->kernels;
     for (uint32_t i = 0; i < QUERIES; i++) {
         uint32_t first[GRAPH_STARTS_MAX], nodes[GRAPH_STARTS_MAX];
-        const flat_query *query = make_query();
+        const flat_query *query = graph_built_query(&w);
         size_t count = choose(query, NULL, first);
         for (size_t tier = 0; tier < tiers_count; tier++) {
             w.space->kernels = w.space->quantizer.kernels = tiers[tier];
@@ -197,7 +144,7 @@ static void test_same_on_every_tier(void **state)
         }
         w.space->kernels = w.space->quantizer.kernels = own;
     }
-    end();
+    graph_built_end(&w);
 }
 
 /* ---------------------------------------------------------------- walks */
@@ -219,7 +166,7 @@ static void test_is_predicted(void **state)
         assert_true(graph_aim_recall(&w.graph, 10, 1, 0.9, &aim));
         for (uint32_t i = 0; i < QUERIES; i++) {
             graph_result result;
-            const flat_query *query = make_query();
+            const flat_query *query = graph_built_query(&w);
             assert_int_equal(graph_search(w.space, &w.graph, query, &aim, &w.scratch, &result),
                              VEER_OK);
             compared += (double)result.compared / QUERIES;
@@ -227,7 +174,7 @@ static void test_is_predicted(void **state)
         print_message("%u bits: %.0f codes, %.0f predicted\n", w.graph.bits, compared,
                       aim.compared);
         assert_true(compared > 0.88 * aim.compared && compared < 1.12 * aim.compared);
-        end();
+        graph_built_end(&w);
     }
 }
 
@@ -250,7 +197,7 @@ static void test_all_is_found(void **state)
     w.graph.entries_count = ROWS / 50;
     for (uint32_t i = 0; i < 20; i++) {
         graph_result result;
-        const flat_query *query = make_query();
+        const flat_query *query = graph_built_query(&w);
         search(query, ROWS, &result);
         assert_int_equal(result.count, ROWS);
         search(query, 3000, &result);
@@ -274,7 +221,7 @@ static void test_all_is_found(void **state)
         assert_true(result.count >= 400);
     }
     free(entries);
-    end();
+    graph_built_end(&w);
 }
 
 /* Anything in place of the codes: as many results, those of a walk from elsewhere. */
@@ -301,12 +248,12 @@ static void test_wrong_codes(void **state)
         assert_non_null(problem);
         for (uint32_t i = 0; i < 20; i++) {
             graph_result result;
-            search(make_query(), 200, &result);
+            search(graph_built_query(&w), 200, &result);
             assert_int_equal(result.count, 200);
         }
     }
     free(wrong);
-    end();
+    graph_built_end(&w);
 }
 
 int main(void)

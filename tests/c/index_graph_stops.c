@@ -8,11 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
-#include "base/rng.h"
 #include "base/topk.h"
-#include "index/flat_internal.h"
-#include "index/graph.h"
+#include "graph_built.h"
 #include "index/graph_walk.h"
 
 #define DIMS 24u
@@ -21,71 +18,17 @@
 
 static const char *const metric_names[] = {"cosine", "dot", "l2"};
 
-static struct {
-    flat_space *space;
-    uint32_t rows;
-    float middles[MIDDLES][DIMS];
-    float *vectors, *centre;
-    graph_builder *builder;
-    graph graph;
-    arena memory, scratch;
-    rng random;
-} w;
-
-static void make_vector(float *to)
-{
-    const float *middle = w.middles[rng_below(&w.random, MIDDLES)];
-    for (uint32_t i = 0; i < DIMS; i++)
-        to[i] = middle[i] + 0.6f * (float)rng_normal(&w.random);
-}
+static graph_built w;
 
 static void begin(veer_metric metric, uint32_t bits, uint32_t rows)
 {
-    memset(&w, 0, sizeof w);
-    rng_init(&w.random, 31 + rows + (uint64_t)metric);
-    arena_init(&w.memory, memory_default());
-    arena_init(&w.scratch, memory_default());
-    assert_int_equal(flat_space_new(memory_default(), DIMS, metric, 42, &w.space, NULL), VEER_OK);
-    for (uint32_t i = 0; i < MIDDLES * DIMS; i++)
-        w.middles[i / DIMS][i % DIMS] = (float)rng_normal(&w.random);
-    w.rows = rows;
-    w.vectors = arena_array(&w.memory, (size_t)rows * DIMS, sizeof *w.vectors);
-    w.centre = arena_array(&w.memory, flat_padded_dims(w.space), sizeof *w.centre);
-    double sum[DIMS] = {0};
-    for (uint32_t row = 0; row < rows; row++) {
-        make_vector(w.vectors + (size_t)row * DIMS);
-        flat_sum_add(w.space, w.vectors + (size_t)row * DIMS, sum);
-    }
-    assert_int_equal(flat_centre(w.space, sum, rows, &w.memory, w.centre), VEER_OK);
-    graph_options options = {.seed = 3, .bits = bits};
-    assert_int_equal(
-        graph_builder_new(memory_default(), w.space, w.centre, rows, &options, &w.builder),
-        VEER_OK);
-    for (uint32_t row = 0; row < rows; row++)
-        graph_builder_measure(w.builder, w.vectors + (size_t)row * DIMS);
-    for (uint32_t row = 0; row < rows; row++)
-        graph_builder_add(w.builder, w.vectors + (size_t)row * DIMS);
-    for (bool left = true; left;)
-        assert_int_equal(graph_builder_step(w.builder, NULL, &left), VEER_OK);
-    graph_builder_result(w.builder, &w.graph);
-}
-
-static void end(void)
-{
-    graph_builder_free(w.builder);
-    arena_fini(&w.scratch);
-    arena_fini(&w.memory);
-    flat_space_free(w.space);
-}
-
-static flat_query *make_query(void)
-{
-    float vector[DIMS];
-    flat_query *query = NULL;
-    make_vector(vector);
-    arena_reset(&w.scratch);
-    assert_int_equal(flat_query_new(w.space, vector, 1, &w.scratch, &query), VEER_OK);
-    return query;
+    w = (graph_built){.dims = DIMS,
+                      .middles_count = MIDDLES,
+                      .rows = rows,
+                      .spread = 0.6f,
+                      .options = {.seed = 3, .bits = bits},
+                      .seed = 31 + rows + (uint64_t)metric};
+    graph_built_begin(&w, metric);
 }
 
 /* ---------------------------------------------------------------- a naive walk */
@@ -201,7 +144,7 @@ static void test_like_a_naive_walk(void **state)
         begin((veer_metric)(run % 3), run < 3 ? 8 : 4, run < 6 ? 1500 : 10400);
         naive n = {.all = malloc(w.rows * sizeof *n.all)};
         for (int round = 0; round < 120; round++) {
-            const flat_query *query = make_query();
+            const flat_query *query = graph_built_query(&w);
             graph_aim aim = {.effort = 1 + rng_below(&w.random, 60), .kept = 30};
             if (round % 2 == 0) {
                 aim.results = 1 + rng_below(&w.random, 20);
@@ -224,7 +167,7 @@ static void test_like_a_naive_walk(void **state)
             compared++;
         }
         free(n.all);
-        end();
+        graph_built_end(&w);
     }
     assert_true(compared > 200);
 }
@@ -266,7 +209,7 @@ static void run_queries(size_t k, const graph_aim *aim, double *recall, double *
 {
     *recall = *compared = 0;
     for (uint32_t i = 0; i < QUERIES; i++) {
-        const flat_query *query = make_query();
+        const flat_query *query = graph_built_query(&w);
         graph_result result;
         assert_int_equal(graph_search(w.space, &w.graph, query, aim, &w.scratch, &result), VEER_OK);
         *recall += recall_of(query, k, &result) / QUERIES;
@@ -313,7 +256,7 @@ static void test_predictions(void **state)
             assert_true(recall > aim.recall - 0.03 && recall < aim.recall + 0.03);
             assert_true(compared > 0.9 * aim.compared && compared < 1.1 * aim.compared);
         }
-        end();
+        graph_built_end(&w);
     }
 }
 
